@@ -1,0 +1,22 @@
+//! What forms do: server functions, each a public address. The first act of each is to name who may
+//! call it; then it calls one function of the engine and says where to go.
+
+pub mod account;
+pub mod billing;
+pub mod keys;
+pub mod notices;
+pub mod playground;
+
+/// The page on which the form of a server function stands, for browsers that do not say.
+pub fn page_of(path: &str) -> &'static str {
+    match path {
+        "/api/public/sign_up" => "/sign-up",
+        "/api/public/sign_in" => "/sign-in",
+        "/api/create_key" | "/api/revoke_key" => "/keys",
+        "/api/play" => "/playground",
+        "/api/dismiss_notice" => "/dashboard",
+        "/api/subscribe" | "/api/buy_pack" | "/api/open_portal" => "/billing",
+        "/api/save_cap" | "/api/remove_cap" => "/billing",
+        _ => "/",
+    }
+}

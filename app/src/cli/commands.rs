@@ -1,0 +1,347 @@
+//! The operator's commands: orgs, grants, keys, events, jobs, the books, the clock.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use server::api_keys::{self, NewKey};
+use server::audit::Actor;
+use server::auth::accounts;
+use server::config::Config;
+use server::credits::{self, NewGrant, Source};
+use server::db::Db;
+use server::engine::Engine;
+use server::error::{Error, Result};
+use server::units::Credits;
+use server::{clock, jobs as work, orgs as all_orgs, webhooks};
+
+use super::Report;
+use crate::dev;
+
+/// Rows printed at most.
+const ROWS: i64 = 100;
+
+/// What can be done with events.
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// Print the newest.
+    List {
+        /// Only those with this status, such as dead or unmatched.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those before this one.
+        #[arg(long)]
+        starting_after: Option<String>,
+    },
+    /// Act on an event again; doing it twice changes nothing.
+    Replay {
+        /// `evt_…`
+        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        id: Option<String>,
+        /// Every event that failed for good or matched nobody.
+        #[arg(long)]
+        failed: bool,
+    },
+}
+
+/// What can be done with the books.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Compute every balance from nothing and compare.
+    Verify {
+        /// Only this org.
+        #[arg(long)]
+        org: Option<String>,
+    },
+}
+
+/// What can be done with orgs.
+#[derive(Debug, Subcommand)]
+pub enum Orgs {
+    /// Print them.
+    List,
+    /// Make one.
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// The address of its owner.
+        #[arg(long)]
+        owner: String,
+    },
+}
+
+/// Credits for an org.
+#[derive(Debug, Args)]
+pub struct Grant {
+    /// `org_…`
+    #[arg(long)]
+    org: String,
+    /// How many, such as 500 or 0.5.
+    #[arg(long)]
+    credits: String,
+    /// Why; the customer reads it in the statement.
+    #[arg(long)]
+    reason: String,
+    /// Names this grant: the same key grants once.
+    #[arg(long)]
+    key: String,
+}
+
+/// What can be done with API keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make one. Its secret is printed once.
+    Create {
+        /// Whose.
+        #[arg(long, required_unless_present = "service", conflicts_with = "service")]
+        org: Option<String>,
+        /// A key for the product's own backend, which names the org with every request.
+        #[arg(long)]
+        service: bool,
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// read, use or both.
+        #[arg(long, default_value = "read,use")]
+        scopes: String,
+    },
+}
+
+/// What can be done with the clock.
+#[derive(Debug, Subcommand)]
+pub enum ClockCommand {
+    /// Move it forward, and the simulator's with it.
+    Advance {
+        /// By how many seconds.
+        seconds: i64,
+    },
+}
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// Print those that wait or failed.
+    List,
+    /// Let one run again at once.
+    Retry {
+        /// `job_…`
+        id: String,
+    },
+}
+
+/// Who stands in the books for what is done here.
+fn operator() -> Actor {
+    Actor::Operator("command line".to_owned())
+}
+
+/// `migrate`
+pub async fn migrate(config: Config) -> Result<Report> {
+    let db = Db::connect(&config.database_url).await.map_err(|error| match error {
+        Error::Database { source, .. } => {
+            Error::invalid("DATABASE_URL", format!("the database cannot be opened: {source}"))
+        }
+        other => other,
+    })?;
+    let pending = db.pending_migrations().await?;
+    db.migrate().await?;
+    db.close().await;
+    let line = match pending {
+        0 => "The database is up to date.".to_owned(),
+        count => format!("{count} migrations applied."),
+    };
+    Ok(Report::done(line, json!({ "applied": pending })))
+}
+
+/// `events list|replay`
+pub async fn events(engine: &Engine, command: Events) -> Result<Report> {
+    match command {
+        Events::List { status, starting_after } => {
+            let (status, after) = (status.as_deref(), starting_after.as_deref());
+            let events = webhooks::list(&engine.db, status, after, ROWS).await?;
+            let lines = events.iter().map(|event| {
+                let at = clock::rfc3339(event.received_at);
+                let error = event.last_error.as_deref().unwrap_or_default();
+                format!("{at}  {}  {:<13}  {}  {error}", event.id, event.status, event.kind)
+            });
+            let data: Vec<_> = events
+                .iter()
+                .map(|event| {
+                    json!({
+                        "id": event.id, "type": event.kind, "status": event.status,
+                        "object": event.object_id, "attempts": event.attempts,
+                        "last_error": event.last_error,
+                        "received_at": clock::rfc3339(event.received_at),
+                    })
+                })
+                .collect();
+            Ok(Report { lines: lines.collect(), json: json!({ "data": data }), ok: true })
+        }
+        Events::Replay { id, failed } => {
+            let now = engine.clock.now();
+            let mut tx = engine.db.begin().await?;
+            let count = match &id {
+                Some(id) if !failed => {
+                    webhooks::replay(&mut tx, id, now).await?;
+                    1
+                }
+                _ => webhooks::replay_failed(&mut tx, now).await?,
+            };
+            tx.commit().await?;
+            let line = format!("{count} put back; the worker acts on them next.");
+            Ok(Report::done(line, json!({ "replayed": count })))
+        }
+    }
+}
+
+/// `ledger verify`
+pub async fn ledger(engine: &Engine, command: Ledger) -> Result<Report> {
+    let Ledger::Verify { org } = command;
+    if let Some(org) = &org {
+        all_orgs::find(&engine.db, org).await?;
+    }
+    let wrong = credits::verify(&engine.db, org.as_deref()).await?;
+    let ok = wrong.is_empty();
+    let findings: Vec<_> = wrong
+        .iter()
+        .map(|one| json!({ "org": one.org_id, "subject": one.subject, "message": one.message }))
+        .collect();
+    let mut lines: Vec<String> = wrong
+        .iter()
+        .map(|one| format!("{}  {}  {}", one.org_id, one.subject, one.message))
+        .collect();
+    if ok {
+        lines.push("Every balance agrees with its entries.".to_owned());
+    }
+    Ok(Report { lines, json: json!({ "ok": ok, "findings": findings }), ok })
+}
+
+/// `orgs list|create`
+pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
+    match command {
+        Orgs::List => {
+            let orgs = all_orgs::list(&engine.db).await?;
+            let lines = orgs.iter().map(|org| {
+                format!("{}  {}  {}", org.id, clock::rfc3339(org.created_at), org.name)
+            });
+            let data: Vec<_> = orgs
+                .iter()
+                .map(|org| {
+                    let created_at = clock::rfc3339(org.created_at);
+                    json!({ "id": org.id, "name": org.name, "created_at": created_at })
+                })
+                .collect();
+            Ok(Report { lines: lines.collect(), json: json!({ "data": data }), ok: true })
+        }
+        Orgs::Create { name, owner } => {
+            let id = accounts::create_org(engine, &name, &owner, operator()).await?;
+            Ok(Report::done(id.clone(), json!({ "id": id })))
+        }
+    }
+}
+
+/// `grant`
+pub async fn grant(engine: &Engine, command: Grant) -> Result<Report> {
+    let Grant { org, credits: amount, reason, key } = command;
+    all_orgs::find(&engine.db, &org).await?;
+    let wrong = |error| Error::invalid("--credits", format!("“{amount}” {error}"));
+    let credits: Credits = amount.parse().map_err(wrong)?;
+    if !credits.is_positive() {
+        return Err(Error::invalid("--credits", "must be more than 0"));
+    }
+    let source_ref = format!("{org}:{key}");
+    let now = engine.clock.now();
+    let new = NewGrant {
+        org_id: org.clone(),
+        source: Source::Manual,
+        source_ref: source_ref.clone(),
+        amount: credits,
+        expires_at: None,
+        payment: None,
+        actor: operator(),
+        reason,
+    };
+    let mut tx = engine.db.begin().await?;
+    let made = credits::grant(&mut tx, new, now).await?;
+    tx.commit().await?;
+    engine.wake.notify_one();
+    if let Some(id) = made {
+        let line = format!("{id}: {credits} credits for {org}");
+        return Ok(Report::done(line, json!({ "id": id, "credits": credits })));
+    }
+    before(engine, &org, &source_ref, credits).await
+}
+
+/// The same key again: what it granted then.
+async fn before(
+    engine: &Engine,
+    org: &str,
+    source_ref: &str,
+    credits: Credits,
+) -> Result<Report> {
+    let book = credits::peek(&engine.db, org).await?;
+    let grants = book.map(|book| book.grants).unwrap_or_default();
+    let kind = Source::Manual.word();
+    let known = |grant: &&credits::Grant| {
+        grant.source_kind == kind && grant.source_ref == source_ref
+    };
+    let Some(grant) = grants.iter().find(known) else {
+        let message = "This key granted credits before, and they are used up. Nothing was done.";
+        return Err(Error::Conflict(message.to_owned()));
+    };
+    if grant.amount != credits {
+        let message = format!("This key granted {} credits before.", grant.amount);
+        return Err(Error::Conflict(message));
+    }
+    let line = format!("{}: granted before, nothing was done", grant.id);
+    Ok(Report::done(line, json!({ "id": grant.id, "credits": grant.amount })))
+}
+
+/// `keys create`
+pub async fn keys(engine: &Engine, command: Keys) -> Result<Report> {
+    let Keys::Create { org, service: _, name, scopes } = command;
+    if let Some(org) = &org {
+        all_orgs::find(&engine.db, org).await?;
+    }
+    let scopes = api_keys::parse_scopes(&scopes)?;
+    let new = NewKey { org, name, scopes, created_by: operator() };
+    let mut tx = engine.db.begin().await?;
+    let now = engine.clock.now();
+    let (key, secret) = api_keys::create(&mut tx, new, engine.config.live(), now).await?;
+    tx.commit().await?;
+    let lines = vec![
+        format!("{} ({})", key.id, key.name),
+        format!("{secret}"),
+        "Copy the secret now: only a hash of it is kept.".to_owned(),
+    ];
+    Ok(Report { lines, json: json!({ "id": key.id, "secret": secret }), ok: true })
+}
+
+/// `clock advance`
+pub async fn clock(engine: &Engine, command: ClockCommand) -> Result<Report> {
+    let ClockCommand::Advance { seconds } = command;
+    let now = clock::rfc3339(dev::advance(engine, seconds).await?);
+    Ok(Report::done(format!("It is {now}."), json!({ "now": now })))
+}
+
+/// `jobs list|retry`
+pub async fn jobs(engine: &Engine, command: Jobs) -> Result<Report> {
+    match command {
+        Jobs::List => {
+            let jobs = work::list(&engine.db, ROWS).await?;
+            let lines = jobs.iter().map(|job| {
+                let state = if job.dead_at.is_some() { "dead" } else { "waiting" };
+                let at = clock::rfc3339(job.run_at);
+                let error = job.last_error.as_deref().unwrap_or_default();
+                format!("{}  {state:<7}  {}  {at}  {error}", job.id, job.kind)
+            });
+            let json = json!({ "data": serde_json::to_value(&jobs)? });
+            Ok(Report { lines: lines.collect(), json, ok: true })
+        }
+        Jobs::Retry { id } => {
+            let mut tx = engine.db.begin().await?;
+            work::retry(&mut tx, &id, engine.clock.now()).await?;
+            tx.commit().await?;
+            let line = format!("{id} runs next.");
+            Ok(Report::done(line, json!({ "id": id })))
+        }
+    }
+}

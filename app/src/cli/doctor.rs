@@ -1,0 +1,124 @@
+//! `doctor`: looks at everything that has to be right, and says what is wrong and how to mend it.
+
+use serde_json::json;
+use server::catalog;
+use server::engine::Engine;
+use server::error::Result;
+use server::{clock, credits, jobs};
+
+use super::Report;
+
+/// The furthest that our clock may be from the database's, in milliseconds.
+const CLOCK_DISTANCE_MAX: i64 = clock::SECOND;
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    says: String,
+}
+
+/// Looks at everything.
+pub async fn examine(engine: &Engine) -> Result<Report> {
+    let findings = vec![
+        configuration(engine),
+        database(engine).await?,
+        time(engine).await?,
+        stripe(engine).await,
+        on_sale(engine).await?,
+        books(engine).await?,
+        work(engine).await?,
+    ];
+    let ok = findings.iter().all(|finding| finding.ok);
+    let lines = findings.iter().map(|finding| {
+        let mark = if finding.ok { "ok   " } else { "WRONG" };
+        format!("{mark}  {}: {}", finding.what, finding.says)
+    });
+    let list: Vec<_> = findings
+        .iter()
+        .map(|finding| json!({ "what": finding.what, "ok": finding.ok, "says": finding.says }))
+        .collect();
+    Ok(Report { lines: lines.collect(), json: json!({ "ok": ok, "findings": list }), ok })
+}
+
+fn finding(what: &'static str, ok: bool, says: impl Into<String>) -> Finding {
+    Finding { what, ok, says: says.into() }
+}
+
+fn configuration(engine: &Engine) -> Finding {
+    let config = &engine.config;
+    let place = if config.is_development() { "development" } else { "production" };
+    let mode = config.stripe_mode();
+    let tag = &config.product_tag;
+    finding("configuration", true, format!("{place}, Stripe {mode} mode, product tag {tag}"))
+}
+
+async fn database(engine: &Engine) -> Result<Finding> {
+    let pending = engine.db.pending_migrations().await?;
+    Ok(match pending {
+        0 => finding("database", true, "reachable, every migration applied"),
+        count => {
+            let says = format!("{count} migrations are missing: run `migrate`");
+            finding("database", false, says)
+        }
+    })
+}
+
+async fn time(engine: &Engine) -> Result<Finding> {
+    let distance = clock::distance(&engine.db).await?.abs();
+    let ok = distance <= CLOCK_DISTANCE_MAX;
+    let says = match ok {
+        true => "agrees with the database's".to_owned(),
+        false => format!("{distance} ms from the database's: set this machine's clock"),
+    };
+    Ok(finding("clock", ok, says))
+}
+
+/// Reads the catalog anew: that needs the key, the network and the mode to be right.
+async fn stripe(engine: &Engine) -> Finding {
+    match catalog::refresh(engine).await {
+        Ok(_) => finding("stripe", true, "answers, and takes the key"),
+        Err(error) => {
+            let says = format!("{error}. Check STRIPE_SECRET_KEY and the network");
+            finding("stripe", false, says)
+        }
+    }
+}
+
+async fn on_sale(engine: &Engine) -> Result<Finding> {
+    let catalog = catalog::current(&engine.db).await?;
+    let (tiers, packs) = (catalog.tiers.len(), catalog.packs.len());
+    if let Some(problem) = catalog.problems.first() {
+        let count = catalog.problems.len();
+        let (id, name, message) = (&problem.object_id, &problem.name, &problem.message);
+        let says = format!("{count} problems; the first: {id}, {name}: {message}");
+        return Ok(finding("catalog", false, says));
+    }
+    Ok(match tiers {
+        0 => finding("catalog", false, "nothing is on sale: run `catalog push`"),
+        _ => finding("catalog", true, format!("{tiers} plans and {packs} packs on sale")),
+    })
+}
+
+async fn books(engine: &Engine) -> Result<Finding> {
+    let wrong = credits::verify(&engine.db, None).await?;
+    Ok(match wrong.first() {
+        None => finding("ledger", true, "every wallet agrees with its entries"),
+        Some(first) => {
+            let says = format!("{}: {}. Run `ledger verify`", first.org_id, first.message);
+            finding("ledger", false, says)
+        }
+    })
+}
+
+async fn work(engine: &Engine) -> Result<Finding> {
+    let jobs = jobs::list(&engine.db, 100).await?;
+    let dead = jobs.iter().filter(|job| job.dead_at.is_some()).count();
+    Ok(match dead {
+        0 => finding("jobs", true, format!("{} waiting, none failed for good", jobs.len())),
+        count => {
+            let says = format!("{count} failed for good: see `jobs list`, then `jobs retry ID`");
+            finding("jobs", false, says)
+        }
+    })
+}

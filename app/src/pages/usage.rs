@@ -1,0 +1,277 @@
+//! `/usage`: what was used by day and meter, filtered by a plain GET form, and the single lines.
+
+use leptos::prelude::*;
+use server::auth::{Permission, Who};
+use server::clock::{DAY, Millis, add_months};
+use server::engine::Engine;
+use server::gate;
+use server::rates::RateCard;
+use server::units::Credits;
+use server::usage::{self, DayMeter, Usage, UsageQuery};
+
+use super::credits::pager;
+use super::days::daily_card;
+use super::meter_label;
+use crate::chart::DayChart;
+use crate::error::AppError;
+use crate::layout::{self, Place};
+use crate::{format, web};
+
+/// Lines on a page.
+const PAGE: i64 = 25;
+
+/// `/usage`
+pub fn usage() -> AnyView {
+    layout::members(Place::Usage, Permission::SeeOrg, content)
+}
+
+/// What the filters say.
+struct Filter {
+    span: &'static str,
+    window: (Millis, Millis),
+    meter: Option<String>,
+    after: Option<String>,
+}
+
+/// The spans that can be chosen, by their word in the address.
+const SPANS: [(&str, &str); 4] = [
+    ("period", "This period"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+    ("12m", "Last 12 months"),
+];
+
+impl Filter {
+    fn read(rates: &RateCard, period: (Millis, Millis), now: Millis) -> Self {
+        let asked = web::query_text("span").unwrap_or_default();
+        let span = SPANS.iter().map(|span| span.0).find(|span| *span == asked);
+        let span = span.unwrap_or("period");
+        let known = |meter: &String| rates.meters.contains_key(meter);
+        Self {
+            span,
+            window: window(span, period, now),
+            meter: web::query_text("meter").filter(known),
+            after: web::query_text("after"),
+        }
+    }
+
+    /// The address of the next page.
+    fn older(&self, last: &Usage) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("span", self.span);
+        if let Some(meter) = &self.meter {
+            query.append_pair("meter", meter);
+        }
+        query.append_pair("after", &last.id);
+        format!("/usage?{}", query.finish())
+    }
+}
+
+/// The time that a span means, half open, in whole days.
+fn window(span: &str, period: (Millis, Millis), now: Millis) -> (Millis, Millis) {
+    let tomorrow = now - now.rem_euclid(DAY) + DAY;
+    match span {
+        "7d" => (tomorrow - 7 * DAY, tomorrow),
+        "30d" => (tomorrow - 30 * DAY, tomorrow),
+        "12m" => (add_months(tomorrow, -12), tomorrow),
+        _ => period,
+    }
+}
+
+async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
+    let now = engine.clock.now();
+    let allowance = gate::standing(&engine, &who.org_id).await?.allowance;
+    let period = (allowance.period_start, allowance.period_end);
+    let filter = Filter::read(&engine.rates, period, now);
+    let (from, to) = filter.window;
+    let mut days = usage::by_day(&engine.db, &who.org_id, from, to).await?;
+    if let Some(meter) = &filter.meter {
+        days.retain(|day| &day.meter == meter);
+    }
+    let query = UsageQuery {
+        from: Some(from),
+        to: Some(to),
+        meter: filter.meter.clone(),
+        limit: PAGE,
+        starting_after: filter.after.clone(),
+        ..UsageQuery::default()
+    };
+    let (lines, more) = usage::list(&engine.db, &who.org_id, &query).await?;
+    let total = days.iter().fold(Credits::ZERO, |sum, day| sum.plus(day.credits).unwrap_or(sum));
+    let count: i64 = days.iter().map(|day| day.count).sum();
+    let about = format!(
+        "{} in {}, {} (UTC)",
+        format::with_unit(total),
+        format::count(count, "request", "requests"),
+        format::period(from, to)
+    );
+    let chart = DayChart::new(&days, filter.window, now, |meter| meter_label(&engine.rates, meter));
+    Ok(view! {
+        {layout::heading("Usage", about, ().into_any())}
+        {filters(&filter, &engine.rates)}
+        {(filter.span != "12m").then(|| daily_card("Use by day", &chart))}
+        {by_meter(&days, &engine.rates)}
+        {events(&lines, more, &filter, &engine.rates)}
+    }
+    .into_any())
+}
+
+fn filters(filter: &Filter, rates: &RateCard) -> AnyView {
+    let spans: Vec<_> = SPANS
+        .iter()
+        .map(|(word, label)| {
+            view! { <option value=*word selected={*word == filter.span}>{*label}</option> }
+        })
+        .collect();
+    let meters: Vec<_> = rates
+        .meters
+        .iter()
+        .map(|(name, meter)| {
+            let selected = filter.meter.as_ref() == Some(name);
+            let (name, label) = (name.clone(), meter.label.clone());
+            view! { <option value=name selected=selected>{label}</option> }
+        })
+        .collect();
+    view! {
+        <form class="filters" method="get" action="/usage" aria-label="Filter usage">
+            <div class="field">
+                <label for="span">"Time"</label>
+                <select class="input" id="span" name="span">
+                    {spans}
+                </select>
+            </div>
+            <div class="field">
+                <label for="meter">"Meter"</label>
+                <select class="input" id="meter" name="meter">
+                    <option value="">"All meters"</option>
+                    {meters}
+                </select>
+            </div>
+            <button type="submit" class="btn">"Apply"</button>
+        </form>
+    }
+    .into_any()
+}
+
+fn by_meter(days: &[DayMeter], rates: &RateCard) -> AnyView {
+    if days.is_empty() {
+        return ().into_any();
+    }
+    let mut sums: Vec<(String, Credits, i64)> = Vec::new();
+    for day in days {
+        match sums.iter_mut().find(|sum| sum.0 == day.meter) {
+            Some(sum) => {
+                sum.1 = sum.1.plus(day.credits).unwrap_or(sum.1);
+                sum.2 += day.count;
+            }
+            None => sums.push((day.meter.clone(), day.credits, day.count)),
+        }
+    }
+    sums.sort_by_key(|sum| std::cmp::Reverse(sum.1));
+    let rows: Vec<_> = sums
+        .into_iter()
+        .map(|(meter, credits, count)| {
+            view! {
+                <tr>
+                    <th scope="row">{meter_label(rates, &meter)}</th>
+                    <td class="num">{format::count(count, "", "").trim().to_owned()}</td>
+                    <td class="num strong">{format::credits(credits)}</td>
+                </tr>
+            }
+        })
+        .collect();
+    view! {
+        <section class="card stack tight" aria-labelledby="by-meter">
+            <h2 id="by-meter">"By meter"</h2>
+            <table class="table">
+                <thead>
+                    <tr>
+                        <th scope="col">"Meter"</th>
+                        <th scope="col" class="num">"Requests"</th>
+                        <th scope="col" class="num">"Credits"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </section>
+    }
+    .into_any()
+}
+
+fn events(lines: &[Usage], more: bool, filter: &Filter, rates: &RateCard) -> AnyView {
+    if lines.is_empty() {
+        let about = "No line matches these filters.";
+        let action = view! { <a class="btn" href="/usage">"Show this period"</a> };
+        return layout::empty("Nothing here", about, action.into_any());
+    }
+    let rows: Vec<AnyView> = lines.iter().map(|line| event(line, rates)).collect();
+    let older = lines.last().filter(|_| more).map(|last| filter.older(last));
+    view! {
+        <section class="card stack tight" aria-labelledby="events">
+            <div class="row spread">
+                <h2 id="events">"Requests"</h2>
+                <span class="mute fine">"times in UTC"</span>
+            </div>
+            <div class="scroll" tabindex="0" role="region" aria-label="Requests">
+                <table class="table">
+                    <thead>
+                        <tr>
+                            <th scope="col">"Time"</th>
+                            <th scope="col">"Meter"</th>
+                            <th scope="col" class="num wide">"Quantity"</th>
+                            <th scope="col" class="wide">"Model"</th>
+                            <th scope="col" class="wide">"By"</th>
+                            <th scope="col" class="num">"Credits"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            {pager("Request pages", "/usage", filter.after.is_some(), older)}
+        </section>
+    }
+    .into_any()
+}
+
+fn event(line: &Usage, rates: &RateCard) -> AnyView {
+    let quantity = Credits::from_micros(line.quantity().micros());
+    let unit = rates.meters.get(&line.meter).map(|meter| meter.unit.clone());
+    let by = match (&line.api_key_id, &line.member) {
+        (Some(_), _) => "API key",
+        (None, Some(_)) => "Member",
+        (None, None) => "–",
+    };
+    view! {
+        <tr>
+            <td class="nowrap mute">
+                {format::short_day(line.at)} " " {format::time(line.at)}
+            </td>
+            <th scope="row">{meter_label(rates, &line.meter)}</th>
+            <td class="num wide">{format::credits(quantity)} " " <small>{unit}</small></td>
+            <td class="wide">{line.model.clone().unwrap_or_else(|| "–".to_owned())}</td>
+            <td class="wide">{by}</td>
+            <td class="num strong">{format::credits(line.credits)}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_end_with_today() {
+        let now = 20 * DAY + 5;
+        let period = (18 * DAY, 48 * DAY);
+        let cases = [
+            ("7d", (14 * DAY, 21 * DAY)),
+            ("30d", (-9 * DAY, 21 * DAY)),
+            ("period", period),
+            ("nonsense", period),
+        ];
+        for (span, expected) in cases {
+            assert_eq!(window(span, period, now), expected, "{span}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Credits in: grants from payments and people, and the hand-over from one period's allowance to
+//! the next. Every function is safe to repeat: a source grants once.
+
+use crate::audit::Actor;
+use crate::clock::Millis;
+use crate::db::{Tx, sql};
+use crate::error::{Error, Result};
+use crate::units::Credits;
+
+use super::book::Book;
+use super::rows::{Grant, Source};
+use super::store;
+
+/// Credits that somebody or something gives to an org.
+#[derive(Clone, Debug)]
+pub struct NewGrant {
+    /// To whom.
+    pub org_id: String,
+    /// From where.
+    pub source: Source,
+    /// What makes it unique among its kind; the same again grants nothing. (I6)
+    pub source_ref: String,
+    /// How much; more than nothing.
+    pub amount: Credits,
+    /// From when it lapses; `None` is never.
+    pub expires_at: Option<Millis>,
+    /// The Stripe object that paid for it.
+    pub payment: Option<String>,
+    /// Who gave it.
+    pub actor: Actor,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a paid tier includes in one period of one subscription item.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    /// To whom.
+    pub org_id: String,
+    /// The subscription item, `si_…`.
+    pub item: String,
+    /// The period, half open.
+    pub period: (Millis, Millis),
+    /// What the period's paid invoice lines add up to.
+    pub target: Credits,
+    /// At most this much of what is left is carried over from the period before.
+    pub rollover_max: Credits,
+    /// Until when it serves if no successor is granted: period end plus grace.
+    pub grace_until: Millis,
+    /// The invoice that paid for it, `in_…`.
+    pub invoice: String,
+    /// What it is, for people: "Pro, 1–31 October".
+    pub reason: String,
+}
+
+/// Grants credits once. Answers the grant's id, or `None` when this source had granted before.
+pub async fn grant(tx: &mut Tx, new: NewGrant, now: Millis) -> Result<Option<String>> {
+    if !new.amount.is_positive() {
+        return Err(Error::invalid("credits", "A grant must be more than nothing."));
+    }
+    let mut book = open(tx, &new.org_id, now).await?;
+    if is_granted(tx, new.source, &new.source_ref).await? {
+        return Ok(None);
+    }
+    let at = book.time(now);
+    book.settle(at)?;
+    let grant = book.new_grant(new.source, new.source_ref, new.amount, at, new.expires_at);
+    let grant = Grant { payment: new.payment, ..grant };
+    let id = book.put_in(grant, &new.actor, &new.reason)?;
+    book.close_spent(at);
+    store::save(tx, std::iter::once(&mut book)).await?;
+    Ok(Some(id))
+}
+
+/// Brings the allowance of an item's period up to its target and ends the one before it. Repeated,
+/// late or out of order, it ends in the same sum; a smaller target never takes anything away,
+/// because what a period once included stays included. (A3, B5, B7, B8)
+pub async fn set_allowance(tx: &mut Tx, allowance: Allowance, now: Millis) -> Result<()> {
+    let mut book = open(tx, &allowance.org_id, now).await?;
+    let at = book.time(now);
+    book.settle(at)?;
+    let source_ref = format!("{}:{}", allowance.item, allowance.period.0);
+    let granted = granted_for(tx, &source_ref).await?;
+    let missing = allowance.target.minus(granted).unwrap_or(Credits::ZERO);
+    let over = allowance.grace_until <= at;
+    if missing.is_positive() && !over {
+        hand_over(&mut book, &allowance, at)?;
+        let own_ref = match granted.is_positive() {
+            false => source_ref,
+            true => format!("{source_ref}:{}", allowance.invoice),
+        };
+        if !is_granted(tx, Source::Allowance, &own_ref).await? {
+            let expires = Some(allowance.grace_until);
+            let grant = book.new_grant(Source::Allowance, own_ref, missing, at, expires);
+            let grant = Grant {
+                period_start: Some(allowance.period.0),
+                period_end: Some(allowance.period.1),
+                payment: Some(allowance.invoice.clone()),
+                ..grant
+            };
+            book.put_in(grant, &Actor::Stripe, &allowance.reason)?;
+        }
+        book.settle(at)?;
+    }
+    store::save(tx, std::iter::once(&mut book)).await
+}
+
+/// Ends what the earlier periods left: up to `rollover_max` is carried over, the rest lapses.
+fn hand_over(book: &mut Book, allowance: &Allowance, at: Millis) -> Result<()> {
+    let start = allowance.period.0;
+    let mut left = Credits::ZERO;
+    for index in 0..book.grants.len() {
+        let grant = &book.grants[index];
+        let free = grant.source_kind == Source::Free.word();
+        let earlier = grant.is_allowance() && grant.period_start.is_some_and(|s| s < start);
+        if grant.ended_at.is_some() || !(free || earlier) {
+            continue;
+        }
+        if !free {
+            left = left.plus(grant.remaining).unwrap_or(left);
+        }
+        book.expire(index, at, "followed by the next allowance")?;
+    }
+    let carried = left.min(allowance.rollover_max);
+    if carried.is_positive() {
+        let source_ref = format!("{}:{start}", allowance.item);
+        let expires = Some(allowance.grace_until);
+        let grant = book.new_grant(Source::Rollover, source_ref, carried, at, expires);
+        let grant =
+            Grant { period_start: Some(start), period_end: Some(allowance.period.1), ..grant };
+        book.put_in(grant, &Actor::System, "carried over from the period before")?;
+    }
+    Ok(())
+}
+
+/// Ends every allowance now, as a cancellation does; bought credits stay. (B12)
+pub async fn end_allowance(tx: &mut Tx, org_id: &str, reason: &str, now: Millis) -> Result<()> {
+    let mut book = open(tx, org_id, now).await?;
+    let at = book.time(now);
+    book.settle(at)?;
+    for index in 0..book.grants.len() {
+        let grant = &book.grants[index];
+        let paid = grant.is_allowance() && grant.source_kind != Source::Free.word();
+        if paid && grant.ended_at.is_none() {
+            book.expire(index, at, reason)?;
+        }
+    }
+    book.settle(at)?;
+    store::save(tx, std::iter::once(&mut book)).await
+}
+
+async fn open(tx: &mut Tx, org_id: &str, now: Millis) -> Result<Book> {
+    let orgs = std::iter::once(org_id.to_owned()).collect();
+    let mut books = store::lock(tx, &orgs, now).await?;
+    books.remove(org_id).ok_or(Error::NotFound("The organisation"))
+}
+
+async fn is_granted(tx: &mut Tx, source: Source, source_ref: &str) -> Result<bool> {
+    let text = "select id from grants where source_kind = $1 and source_ref = $2";
+    let row = tx.optional::<(String,)>(sql(text).bind(source.word()).bind(source_ref)).await?;
+    Ok(row.is_some())
+}
+
+/// What was granted for an item's period so far, whichever invoices paid for it.
+async fn granted_for(tx: &mut Tx, source_ref: &str) -> Result<Credits> {
+    let text = "select cast(coalesce(sum(amount), 0) as bigint) from grants
+         where source_kind = 'allowance' and (source_ref = $1 or source_ref like $2)";
+    let deltas = format!("{source_ref}:%");
+    let (sum,): (i64,) = tx.one(sql(text).bind(source_ref).bind(deltas)).await?;
+    Ok(Credits::from_micros(sum))
+}

@@ -1,0 +1,190 @@
+//! The rows of the ledger as they are read and written. Holds no SQL.
+
+use crate::clock::Millis;
+use crate::units::Credits;
+
+/// Where granted credits come from, which decides when they are spent and what may end them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// What a paid tier includes per period.
+    Allowance,
+    /// What the free tier includes per month.
+    Free,
+    /// A one-time top-up.
+    Pack,
+    /// Given for a trial.
+    Trial,
+    /// Given by a promotion.
+    Promo,
+    /// From an operator's custom terms.
+    Contract,
+    /// Given by an operator.
+    Manual,
+    /// Carried over from the period before.
+    Rollover,
+}
+
+impl Source {
+    /// The word stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allowance => "allowance",
+            Self::Free => "free",
+            Self::Pack => "pack",
+            Self::Trial => "trial",
+            Self::Promo => "promo",
+            Self::Contract => "contract",
+            Self::Manual => "manual",
+            Self::Rollover => "rollover",
+        }
+    }
+
+    /// Lower is spent first.
+    pub fn priority(self) -> i64 {
+        match self {
+            Self::Trial | Self::Promo => 10,
+            Self::Rollover => 20,
+            Self::Allowance | Self::Free => 30,
+            Self::Contract => 40,
+            Self::Pack | Self::Manual => 50,
+        }
+    }
+
+    /// Whether a debt is paid from a grant of this kind before anything else: what was bought
+    /// pays, what was given does not.
+    pub fn pays_debt(word: &str) -> bool {
+        [Self::Allowance, Self::Pack, Self::Contract].iter().any(|source| source.word() == word)
+    }
+}
+
+/// One org's wallet: a projection of its ledger rows.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Wallet {
+    /// Whose it is.
+    pub org_id: String,
+    /// The number of its last operation.
+    pub seq: i64,
+    /// What can be spent.
+    pub available: Credits,
+    /// What is set aside by open holds.
+    pub held: Credits,
+    /// What must be given back from the next bought grant.
+    pub debt: Credits,
+    /// Used past every grant in the current period.
+    pub overage: Credits,
+    /// The current period's beginning, inclusive.
+    pub period_start: Millis,
+    /// The current period's end, exclusive.
+    pub period_end: Millis,
+    /// Used in the current period, whatever paid for it.
+    pub period_used: Credits,
+    /// How many monthly free allowances were opened since the org's creation.
+    pub free_opened: i64,
+    /// The time of the last operation.
+    pub last_at: Millis,
+    /// Since when debits are stopped because the books disagree.
+    pub parked_at: Option<Millis>,
+    /// The org's creation: the anchor of its free months.
+    pub created_at: Millis,
+}
+
+/// Credits that came in, and what became of them.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Grant {
+    /// `grant_…`
+    pub id: String,
+    /// Whose it is.
+    pub org_id: String,
+    /// A [`Source`]'s word.
+    pub source_kind: String,
+    /// What makes it unique among its kind: a payment, an item and period.
+    pub source_ref: String,
+    /// Lower is spent first.
+    pub priority: i64,
+    /// What was granted.
+    pub amount: Credits,
+    /// What can still be spent.
+    pub remaining: Credits,
+    /// What open holds have set aside.
+    pub held: Credits,
+    /// What was used.
+    pub consumed: Credits,
+    /// What lapsed.
+    pub expired: Credits,
+    /// What was taken back after a refund or a lost dispute.
+    pub clawed_back: Credits,
+    /// What paid an earlier debt.
+    pub debt_paid: Credits,
+    /// From when it may be spent.
+    pub effective_at: Millis,
+    /// From when it may not be spent any more.
+    pub expires_at: Option<Millis>,
+    /// The beginning of the period it is the allowance of.
+    pub period_start: Option<Millis>,
+    /// The end of that period.
+    pub period_end: Option<Millis>,
+    /// The Stripe object that paid for it.
+    pub payment: Option<String>,
+    /// Since when a dispute keeps it from being spent.
+    pub frozen_at: Option<Millis>,
+    /// Why it was given, for people.
+    pub reason: String,
+    /// When it was given.
+    pub created_at: Millis,
+    /// When nothing more can come of it.
+    pub ended_at: Option<Millis>,
+    /// Whether this row must be written back.
+    #[sqlx(skip)]
+    pub changed: bool,
+}
+
+impl Grant {
+    /// Whether it may be spent at this time. (I8, D17)
+    pub fn is_spendable(&self, at: Millis) -> bool {
+        self.ended_at.is_none()
+            && self.frozen_at.is_none()
+            && self.effective_at <= at
+            && !self.is_due(at)
+            && self.remaining.is_positive()
+    }
+
+    /// Whether its time is over.
+    pub fn is_due(&self, at: Millis) -> bool {
+        self.expires_at.is_some_and(|expires| expires <= at)
+    }
+
+    /// Whether it is a period's allowance, paid or free, or was carried over into one.
+    pub fn is_allowance(&self) -> bool {
+        self.period_start.is_some()
+    }
+
+    /// The order in which grants are spent: priority, then earliest expiry (never last), then id.
+    pub fn burn_order(&self) -> (i64, Millis, &str) {
+        (self.priority, self.expires_at.unwrap_or(Millis::MAX), &self.id)
+    }
+}
+
+/// An operation about to be written.
+#[derive(Clone, Debug)]
+pub(super) struct OperationRow {
+    pub id: String,
+    pub seq: i64,
+    pub kind: &'static str,
+    pub at: Millis,
+    pub actor_kind: &'static str,
+    pub actor_id: String,
+    pub reason: String,
+    pub available_change: i64,
+    pub available_after: Credits,
+    pub held_after: Credits,
+}
+
+/// One side of an operation about to be written.
+#[derive(Clone, Debug)]
+pub(super) struct EntryRow {
+    pub operation_id: String,
+    pub line: i64,
+    pub account: &'static str,
+    pub grant_id: Option<String>,
+    pub amount: i64,
+}

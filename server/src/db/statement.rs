@@ -1,0 +1,200 @@
+//! A statement: one text for both engines, its values, and the few words in which they differ.
+//!
+//! The only file that hands SQL to the driver.
+
+use std::borrow::Cow;
+
+use sqlx::postgres::PgArguments;
+use sqlx::query::{Query, QueryAs};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+
+use super::Record;
+use crate::units::Credits;
+
+/// A value bound to a statement.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    /// `bigint`
+    Int(Option<i64>),
+    /// `text`
+    Text(Option<String>),
+    /// `boolean`
+    Bool(bool),
+    /// Several texts for [`Dialect::any`].
+    List(Vec<String>),
+}
+
+impl From<i64> for Arg {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+impl From<Option<i64>> for Arg {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+impl From<Credits> for Arg {
+    fn from(value: Credits) -> Self {
+        Self::Int(Some(value.micros()))
+    }
+}
+impl From<Option<Credits>> for Arg {
+    fn from(value: Option<Credits>) -> Self {
+        Self::Int(value.map(Credits::micros))
+    }
+}
+impl From<&str> for Arg {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+impl From<&String> for Arg {
+    fn from(value: &String) -> Self {
+        Self::Text(Some(value.clone()))
+    }
+}
+impl From<String> for Arg {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+impl From<Option<String>> for Arg {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+impl From<Option<&str>> for Arg {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(str::to_owned))
+    }
+}
+impl From<bool> for Arg {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+impl From<Vec<String>> for Arg {
+    fn from(value: Vec<String>) -> Self {
+        Self::List(value)
+    }
+}
+
+/// A statement and its values.
+#[derive(Clone, Debug)]
+#[must_use = "a statement does nothing until it is run on a Db or a Tx"]
+pub struct Sql {
+    text: Cow<'static, str>,
+    args: Vec<Arg>,
+}
+
+/// A statement of the program's own text. Values go in by [`Sql::bind`], never by `format!`.
+pub fn sql(text: impl Into<Cow<'static, str>>) -> Sql {
+    Sql { text: text.into(), args: Vec::new() }
+}
+
+impl Sql {
+    /// The next value, `$1` first.
+    pub fn bind(mut self, value: impl Into<Arg>) -> Self {
+        self.args.push(value.into());
+        self
+    }
+}
+
+/// Where [`Tx::insert_many`] puts its rows.
+pub struct Bulk {
+    /// The table.
+    pub table: &'static str,
+    /// Its columns, in the order of each row's values.
+    pub columns: &'static [&'static str],
+    /// What follows the values: nothing, or an `on conflict` clause.
+    pub conflict: &'static str,
+}
+
+impl Bulk {
+    /// The statement that inserts this many rows.
+    pub(super) fn insert(&self, rows: usize, values: impl Iterator<Item = Arg>) -> Sql {
+        Sql { text: insert_text(self, rows).into(), args: values.collect() }
+    }
+}
+
+/// The few words in which the engines differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite
+    Sqlite,
+    /// Postgres
+    Postgres,
+}
+
+impl Dialect {
+    /// `column` is one of the texts bound as an [`Arg::List`] at `position`.
+    pub fn any(self, column: &str, position: usize) -> String {
+        match self {
+            Self::Sqlite => format!("{column} in (select value from json_each(${position}))"),
+            Self::Postgres => format!("{column} = any(${position})"),
+        }
+    }
+
+    /// Locks the rows read until the transaction ends. SQLite's writer holds the file already.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for update",
+        }
+    }
+}
+
+macro_rules! bind_all {
+    ($query:expr, $args:expr, $list:expr) => {{
+        let mut query = $query;
+        for arg in $args {
+            query = match arg {
+                Arg::Int(value) => query.bind(value),
+                Arg::Text(value) => query.bind(value),
+                Arg::Bool(value) => query.bind(value),
+                Arg::List(values) => query.bind($list(values)),
+            };
+        }
+        query
+    }};
+}
+
+fn json_list(values: Vec<String>) -> String {
+    serde_json::Value::from(values).to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
+pub(super) fn sqlite_query(sql: Sql) -> Query<'static, Sqlite, SqliteArguments> {
+    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, json_list)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
+pub(super) fn postgres_query(sql: Sql) -> Query<'static, Postgres, PgArguments> {
+    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, std::convert::identity)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
+pub(super) fn sqlite_rows<T: Record>(sql: Sql) -> QueryAs<'static, Sqlite, T, SqliteArguments> {
+    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, json_list)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
+pub(super) fn postgres_rows<T: Record>(sql: Sql) -> QueryAs<'static, Postgres, T, PgArguments> {
+    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, std::convert::identity)
+}
+
+fn insert_text(into: &Bulk, rows: usize) -> String {
+    let Bulk { table, columns, conflict } = into;
+    let mut text = format!("insert into {table} ({}) values ", columns.join(", "));
+    for row in 0..rows {
+        let marks: Vec<String> = (1..=columns.len())
+            .map(|column| format!("${}", row * columns.len() + column))
+            .collect();
+        let comma = if row == 0 { "" } else { ", " };
+        text.push_str(&format!("{comma}({})", marks.join(", ")));
+    }
+    text.push_str(conflict);
+    text
+}

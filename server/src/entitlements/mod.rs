@@ -1,0 +1,287 @@
+//! Entitlements: what an org may use, and because of what. Owns `org_plans` and `entitlements`.
+//!
+//! Derived data: [`derive`] computes it from the subscriptions, and nothing else writes it. An org
+//! without a paid plan has what the free tier allows, read from the catalog when asked. "Why" is
+//! always the list of [`SourceLine`]s. Never speaks to Stripe.
+
+pub mod access;
+mod derive;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::blocks;
+use crate::catalog::{self, FreeTier};
+use crate::clock::Millis;
+use crate::db::{Db, Reads, sql};
+use crate::error::{Error, Result};
+
+pub use crate::blocks::Block;
+pub use derive::{derive, overdue};
+
+/// Everything an org may use, and what keeps it from using it.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Entitled {
+    /// The plan it is on.
+    pub plan: PlanRow,
+    /// Features by name.
+    pub features: BTreeSet<String>,
+    /// Models by name or `prefix*`.
+    pub models: Vec<String>,
+    /// Ceilings by name.
+    pub limits: BTreeMap<String, i64>,
+    /// Whether use past the allowance is billed.
+    pub overage_allowed: bool,
+    /// The price of one credit of it, in millionths of a minor unit.
+    pub overage_price_micros: Option<i64>,
+    /// Why.
+    pub sources: Vec<SourceLine>,
+    /// What refuses, now or from a date on.
+    pub blocks: Vec<Block>,
+}
+
+impl Entitled {
+    /// Whether a feature is included.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.features.contains(name)
+    }
+
+    /// Whether a model is included, by its name or by a `prefix*`.
+    pub fn has_model(&self, name: &str) -> bool {
+        self.models.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => pattern == name,
+        })
+    }
+}
+
+/// The plan an org is on.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct PlanRow {
+    /// The org.
+    pub org_id: String,
+    /// The tier's word; empty where the catalog has no free tier.
+    pub tier: String,
+    /// The tier's name.
+    pub tier_name: String,
+    /// The version in force.
+    pub version_id: Option<String>,
+    /// Whether a subscription pays for it.
+    pub paid: bool,
+    /// That subscription.
+    pub subscription_id: Option<String>,
+    /// The current period, half open; none where nothing is paid.
+    pub period_start: Option<Millis>,
+    /// Its end.
+    pub period_end: Option<Millis>,
+    /// When the plan ends, if an end is set.
+    pub cancel_at: Option<Millis>,
+    /// Stripe's word, or `free`.
+    pub status: String,
+}
+
+/// One reason for one thing.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
+pub struct SourceLine {
+    /// feature, model or limit
+    pub kind: String,
+    /// Which one.
+    pub name: String,
+    /// tier or addon
+    #[sqlx(rename = "source_kind")]
+    pub source: String,
+    /// The subscription item or the tier's version.
+    pub source_id: String,
+    /// What people call it.
+    pub source_name: String,
+    /// How much; limits only.
+    pub amount: Option<i64>,
+    /// Until when.
+    pub expires_at: Option<Millis>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredPlan {
+    org_id: String,
+    tier: String,
+    tier_name: String,
+    version_id: String,
+    subscription_id: String,
+    status: String,
+    period_start: Millis,
+    period_end: Millis,
+    ends_at: Option<Millis>,
+    overage_allowed: bool,
+    overage_price: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredSource {
+    org_id: String,
+    #[sqlx(flatten)]
+    line: SourceLine,
+}
+
+/// What these orgs are entitled to. Every org asked for is in the answer.
+pub async fn load(reads: &mut impl Reads, orgs: &[String]) -> Result<HashMap<String, Entitled>> {
+    let any = reads.dialect().any("org_id", 1);
+    let plans = format!(
+        "select org_id, tier, tier_name, version_id, subscription_id, status, period_start, \
+             period_end, ends_at, overage_allowed, overage_price from org_plans where {any}"
+    );
+    let plans: Vec<StoredPlan> = reads.all(sql(plans).bind(orgs.to_vec())).await?;
+    let mut all = HashMap::new();
+    if !plans.is_empty() {
+        let sources = format!(
+            "select org_id, kind, name, source_kind, source_id, source_name, amount, expires_at \
+             from entitlements where {any} order by kind, name, source_id"
+        );
+        let mut by_org: HashMap<String, Vec<SourceLine>> = HashMap::new();
+        for row in reads.all::<StoredSource>(sql(sources).bind(orgs.to_vec())).await? {
+            by_org.entry(row.org_id).or_default().push(row.line);
+        }
+        for plan in plans {
+            let lines = by_org.remove(&plan.org_id).unwrap_or_default();
+            all.insert(plan.org_id.clone(), paid(plan, lines));
+        }
+    }
+    if all.len() < orgs.len() {
+        let free = catalog::free_tier(reads).await?;
+        for org_id in orgs {
+            if !all.contains_key(org_id) {
+                all.insert(org_id.clone(), unpaid(org_id, free.as_ref()));
+            }
+        }
+    }
+    for (org_id, blocks) in blocks::load(reads, orgs).await? {
+        if let Some(entitled) = all.get_mut(&org_id) {
+            entitled.blocks = blocks;
+        }
+    }
+    Ok(all)
+}
+
+/// What one org is entitled to.
+pub async fn of(db: &Db, org_id: &str) -> Result<Entitled> {
+    let mut reads = db;
+    let mut all = load(&mut reads, &[org_id.to_owned()]).await?;
+    all.remove(org_id).ok_or_else(|| Error::internal(format!("{org_id} has no entitlements")))
+}
+
+fn paid(plan: StoredPlan, sources: Vec<SourceLine>) -> Entitled {
+    let plan_row = PlanRow {
+        org_id: plan.org_id,
+        tier: plan.tier,
+        tier_name: plan.tier_name,
+        version_id: Some(plan.version_id),
+        paid: true,
+        subscription_id: Some(plan.subscription_id),
+        period_start: Some(plan.period_start),
+        period_end: Some(plan.period_end),
+        cancel_at: plan.ends_at,
+        status: plan.status,
+    };
+    Entitled {
+        plan: plan_row,
+        overage_allowed: plan.overage_allowed,
+        overage_price_micros: plan.overage_price,
+        ..unite(sources)
+    }
+}
+
+/// What an org has without paying.
+fn unpaid(org_id: &str, free: Option<&FreeTier>) -> Entitled {
+    let Some(free) = free else {
+        let plan = PlanRow {
+            org_id: org_id.to_owned(),
+            tier_name: "No plan".to_owned(),
+            status: "free".to_owned(),
+            ..PlanRow::default()
+        };
+        return Entitled { plan, ..Entitled::default() };
+    };
+    let plan = PlanRow {
+        org_id: org_id.to_owned(),
+        tier: free.tier.clone(),
+        tier_name: free.name.clone(),
+        version_id: Some(free.version_id.clone()),
+        status: "free".to_owned(),
+        ..PlanRow::default()
+    };
+    let source = derive::Source {
+        kind: "tier",
+        id: &free.version_id,
+        name: &free.name,
+        terms: &free.terms,
+        quantity: 1,
+    };
+    Entitled { plan, ..unite(source.lines()) }
+}
+
+/// Features and models are united; of the tiers' limits the larger counts, and what add-ons give is
+/// added to it.
+fn unite(sources: Vec<SourceLine>) -> Entitled {
+    let mut entitled = Entitled::default();
+    let mut added: BTreeMap<String, i64> = BTreeMap::new();
+    for line in &sources {
+        let amount = line.amount.unwrap_or(0);
+        match line.kind.as_str() {
+            "feature" => {
+                entitled.features.insert(line.name.clone());
+            }
+            "model" if !entitled.models.contains(&line.name) => {
+                entitled.models.push(line.name.clone());
+            }
+            "limit" if line.source == "addon" => {
+                let sum = added.entry(line.name.clone()).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+            "limit" => {
+                let largest = entitled.limits.entry(line.name.clone()).or_default();
+                *largest = amount.max(*largest);
+            }
+            _ => {}
+        }
+    }
+    for (name, amount) in added {
+        let limit = entitled.limits.entry(name).or_default();
+        *limit = limit.saturating_add(amount);
+    }
+    Entitled { sources, ..entitled }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(kind: &str, name: &str, source: &str, amount: Option<i64>) -> SourceLine {
+        SourceLine {
+            kind: kind.into(),
+            name: name.into(),
+            source: source.into(),
+            source_id: source.into(),
+            source_name: source.into(),
+            amount,
+            expires_at: None,
+        }
+    }
+
+    #[test]
+    fn sources_are_united() {
+        // B15
+        let entitled = unite(vec![
+            line("feature", "image", "tier", None),
+            line("feature", "image", "addon", None),
+            line("model", "small-*", "tier", None),
+            line("limit", "seats", "tier", Some(5)),
+            line("limit", "seats", "tier", Some(3)),
+            line("limit", "seats", "addon", Some(2)),
+            line("limit", "seats", "addon", Some(2)),
+            line("limit", "keys", "addon", Some(1)),
+        ]);
+        assert!(entitled.has_feature("image") && !entitled.has_feature("video"));
+        assert!(entitled.has_model("small-3") && !entitled.has_model("large-1"));
+        assert_eq!(entitled.limits.get("seats"), Some(&9));
+        assert_eq!(entitled.limits.get("keys"), Some(&1));
+        assert_eq!(entitled.sources.len(), 8);
+    }
+}

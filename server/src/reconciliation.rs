@@ -1,0 +1,67 @@
+//! Reconciliation: what Stripe knows and we might have missed.
+//!
+//! Owns no tables; its watermark is a setting. Changes nothing itself: what it finds goes into the
+//! inbox, and from there the usual way.
+
+use stripe_core::event::ListEvent;
+use stripe_types::RangeQueryTs;
+
+use crate::clock::{HOUR, SECOND};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::settings;
+use crate::stripe::envelope;
+use crate::stripe::shapes::{Event, Identified as _, List};
+use crate::webhooks;
+
+const WATERMARK: &str = "stripe_events_watermark";
+/// Stripe keeps events for thirty days; so many pages are more than that of a busy account.
+const PAGES_MAX: usize = 1_000;
+
+/// Reads Stripe's list of events from an hour before the newest one that was read before, and keeps
+/// those that no webhook brought. Answers how many. (A14)
+pub async fn poll_events(engine: &Engine) -> Result<usize> {
+    let watermark = settings::read(&engine.db, WATERMARK).await?;
+    let watermark = watermark.and_then(|text| text.parse::<i64>().ok());
+    // Events carry real time, however far the development clock was moved.
+    let real_now = (engine.clock.now() - engine.clock.moved()) / SECOND;
+    let since = watermark.unwrap_or(real_now) - HOUR / SECOND;
+    let mut newest = watermark.unwrap_or(since);
+    let mut found = 0;
+    let mut after: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let mut request = ListEvent::new().created(RangeQueryTs::gte(since)).limit(100);
+        if let Some(after) = after.take() {
+            request = request.starting_after(after);
+        }
+        let page: List<Event> = engine.stripe.fetch(&request).await?;
+        found += keep(engine, &page, &mut newest).await?;
+        after = page.data.last().map(|event| event.id().to_owned());
+        if !page.has_more || after.is_none() {
+            break;
+        }
+    }
+    let mut tx = engine.db.begin().await?;
+    settings::write(&mut tx, WATERMARK, &newest.to_string(), engine.clock.now()).await?;
+    tx.commit().await?;
+    if found > 0 {
+        tracing::info!(found, "events that no webhook had brought");
+        engine.wake.notify_one();
+    }
+    Ok(found)
+}
+
+async fn keep(engine: &Engine, page: &List<Event>, newest: &mut i64) -> Result<usize> {
+    let mut found = 0;
+    let mut tx = engine.db.begin().await?;
+    for event in &page.data {
+        let payload = serde_json::to_string(&event.raw)?;
+        let envelope = envelope::parse(payload.as_bytes())
+            .map_err(|error| Error::internal(format!("an event in Stripe's list: {error}")))?;
+        *newest = envelope.created.max(*newest);
+        found +=
+            usize::from(webhooks::keep(&mut tx, engine, &envelope, &payload, "poll").await?.new);
+    }
+    tx.commit().await?;
+    Ok(found)
+}

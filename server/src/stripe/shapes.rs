@@ -1,0 +1,399 @@
+//! What is read of Stripe's objects: the fields that the program acts on, and nothing else. Pure.
+//!
+//! Lenient where nothing depends on it (metadata may be null, an object may be expanded or only
+//! named), strict where something does: a missing status or period is an error, never a guess.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct List<T> {
+    /// The objects.
+    pub data: Vec<T>,
+    /// Whether more follow.
+    #[serde(default)]
+    pub has_more: bool,
+}
+
+/// Something that has an id, so that the next page can be asked for.
+pub trait Identified {
+    /// The id.
+    fn id(&self) -> &str;
+}
+
+macro_rules! identified {
+    ($($shape:ty),*) => {$(
+        impl Identified for $shape {
+            fn id(&self) -> &str {
+                &self.id
+            }
+        }
+    )*};
+}
+identified!(Product, Price, Line, Event);
+
+/// Metadata, empty where Stripe sends null.
+pub type Metadata = BTreeMap<String, String>;
+
+fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The id of an object that is named, expanded, or absent.
+fn reference<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned))
+}
+
+/// `prod_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Product {
+    /// Its id.
+    pub id: String,
+    /// Whether it is offered.
+    pub active: bool,
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    #[serde(default, deserialize_with = "nullable")]
+    pub description: String,
+    /// Our keys.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: Metadata,
+    /// Selling points.
+    #[serde(default, deserialize_with = "nullable")]
+    pub marketing_features: Vec<MarketingFeature>,
+    /// In seconds.
+    pub created: i64,
+}
+
+/// One selling point.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct MarketingFeature {
+    /// The text.
+    #[serde(default, deserialize_with = "nullable")]
+    pub name: String,
+}
+
+/// `price_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Price {
+    /// Its id.
+    pub id: String,
+    /// Whether it is offered.
+    pub active: bool,
+    /// Three lowercase letters.
+    pub currency: String,
+    /// Minor units; null for tiered and decimal prices.
+    pub unit_amount: Option<i64>,
+    /// What it is a price of.
+    #[serde(default, deserialize_with = "reference")]
+    pub product: Option<String>,
+    /// How often; null is once.
+    pub recurring: Option<Recurring>,
+    /// The name that programs know it by.
+    pub lookup_key: Option<String>,
+    /// Our keys.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: Metadata,
+    /// In seconds.
+    pub created: i64,
+}
+
+/// How often a price is paid.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Recurring {
+    /// day, week, month or year
+    pub interval: String,
+    /// Every so many of them.
+    pub interval_count: i64,
+    /// licensed or metered
+    #[serde(default, deserialize_with = "nullable")]
+    pub usage_type: String,
+}
+
+/// `cus_…`; a deleted one has nothing but its id.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Customer {
+    /// Its id.
+    pub id: String,
+    /// Whether it was deleted.
+    #[serde(default)]
+    pub deleted: bool,
+    /// Where invoices go.
+    #[serde(default, deserialize_with = "nullable")]
+    pub email: String,
+    /// Our tag and the org's id.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: Metadata,
+}
+
+/// `sub_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    #[serde(deserialize_with = "reference")]
+    pub customer: Option<String>,
+    /// Stripe's word.
+    pub status: String,
+    /// Its lines.
+    pub items: List<Item>,
+    /// Ends at that time, in seconds.
+    pub cancel_at: Option<i64>,
+    /// Ends with the period.
+    #[serde(default, deserialize_with = "nullable")]
+    pub cancel_at_period_end: bool,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Until when it is tried for free.
+    pub trial_end: Option<i64>,
+    /// In seconds.
+    pub created: i64,
+    /// Our keys.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: Metadata,
+    /// Where the period was before it moved to the items.
+    current_period_start: Option<i64>,
+    current_period_end: Option<i64>,
+}
+
+/// `si_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Item {
+    /// Its id.
+    pub id: String,
+    /// What is paid.
+    pub price: Named,
+    /// How many; absent for metered prices.
+    pub quantity: Option<i64>,
+    current_period_start: Option<i64>,
+    current_period_end: Option<i64>,
+}
+
+/// An object of which only the id is read.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Named {
+    /// Its id.
+    pub id: String,
+}
+
+impl Subscription {
+    /// An item's period in seconds: its own, or the subscription's in shapes before it moved. (A13)
+    pub fn period(&self, item: &Item) -> Option<(i64, i64)> {
+        let start = item.current_period_start.or(self.current_period_start)?;
+        Some((start, item.current_period_end.or(self.current_period_end)?))
+    }
+
+    /// When it ends, in seconds, if an end is set: the flexible and the classic way of saying so.
+    pub fn ends_at(&self) -> Option<i64> {
+        let ends = self.items.data.iter().filter_map(|item| self.period(item)).map(|p| p.1);
+        self.cancel_at.or_else(|| self.cancel_at_period_end.then(|| ends.max()).flatten())
+    }
+}
+
+/// `in_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Invoice {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    #[serde(deserialize_with = "reference")]
+    pub customer: Option<String>,
+    /// draft, open, paid, void or uncollectible; null is a draft.
+    #[serde(default, deserialize_with = "nullable")]
+    pub status: String,
+    /// The number people read.
+    pub number: Option<String>,
+    /// Minor units.
+    pub total: i64,
+    /// Three lowercase letters.
+    pub currency: String,
+    /// Stripe's page for it.
+    pub hosted_invoice_url: Option<String>,
+    /// Stripe's PDF of it.
+    pub invoice_pdf: Option<String>,
+    /// In seconds.
+    pub created: i64,
+    /// The first of its lines.
+    pub lines: List<Line>,
+    #[serde(default, deserialize_with = "nullable")]
+    parent: Parent,
+    #[serde(default, deserialize_with = "reference")]
+    subscription: Option<String>,
+}
+
+impl Invoice {
+    /// The subscription it belongs to, wherever the shape keeps it. (A13)
+    pub fn subscription(&self) -> Option<&str> {
+        let details = self.parent.subscription_details.as_ref();
+        details.and_then(|d| d.subscription.as_deref()).or(self.subscription.as_deref())
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Parent {
+    subscription_details: Option<SubscriptionDetails>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct SubscriptionDetails {
+    #[serde(default, deserialize_with = "reference")]
+    subscription: Option<String>,
+}
+
+/// `il_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Line {
+    /// Its id.
+    pub id: String,
+    /// Minor units, before discounts and taxes.
+    pub amount: i64,
+    /// How many.
+    pub quantity: Option<i64>,
+    /// What it pays for.
+    pub period: Period,
+    #[serde(default, deserialize_with = "nullable")]
+    parent: LineParent,
+    #[serde(default, deserialize_with = "nullable")]
+    pricing: Pricing,
+    #[serde(default, deserialize_with = "reference")]
+    price: Option<String>,
+    #[serde(default, deserialize_with = "reference")]
+    subscription_item: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    proration: bool,
+}
+
+/// Half open, in seconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Period {
+    /// From.
+    pub start: i64,
+    /// Until.
+    pub end: i64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct LineParent {
+    subscription_item_details: Option<ItemDetails>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct ItemDetails {
+    #[serde(default, deserialize_with = "reference")]
+    subscription_item: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    proration: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Pricing {
+    price_details: Option<PriceDetails>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct PriceDetails {
+    #[serde(default, deserialize_with = "reference")]
+    price: Option<String>,
+}
+
+impl Line {
+    /// The price it was computed from.
+    pub fn price(&self) -> Option<&str> {
+        let details = self.pricing.price_details.as_ref();
+        details.and_then(|d| d.price.as_deref()).or(self.price.as_deref())
+    }
+
+    /// The subscription item it pays for.
+    pub fn item(&self) -> Option<&str> {
+        let details = self.parent.subscription_item_details.as_ref();
+        details.and_then(|d| d.subscription_item.as_deref()).or(self.subscription_item.as_deref())
+    }
+
+    /// Whether it is for a part of a period.
+    pub fn is_proration(&self) -> bool {
+        let details = self.parent.subscription_item_details.as_ref();
+        details.map_or(self.proration, |details| details.proration)
+    }
+}
+
+/// `cs_…`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: String,
+    /// Where the buyer is sent; gone once complete.
+    pub url: Option<String>,
+    /// subscription, payment or setup
+    pub mode: String,
+    /// open, complete or expired
+    #[serde(default, deserialize_with = "nullable")]
+    pub status: String,
+    /// paid, unpaid or no_payment_required
+    pub payment_status: String,
+    /// Who pays.
+    #[serde(default, deserialize_with = "reference")]
+    pub customer: Option<String>,
+    /// The org, as we said.
+    pub client_reference_id: Option<String>,
+    /// The subscription that it made.
+    #[serde(default, deserialize_with = "reference")]
+    pub subscription: Option<String>,
+    /// The invoice of that subscription.
+    #[serde(default, deserialize_with = "reference")]
+    pub invoice: Option<String>,
+    /// The payment that it made.
+    #[serde(default, deserialize_with = "reference")]
+    pub payment_intent: Option<String>,
+    /// Minor units, with discounts and taxes.
+    pub amount_total: Option<i64>,
+    /// Three lowercase letters.
+    pub currency: Option<String>,
+    /// Our keys.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: Metadata,
+    /// What is bought; only where it was asked for.
+    pub line_items: Option<List<SessionLine>>,
+}
+
+/// A line of a checkout.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct SessionLine {
+    /// What is paid.
+    pub price: Option<Named>,
+    /// How many.
+    pub quantity: Option<i64>,
+}
+
+/// A page of the customer portal.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Portal {
+    /// Where the customer is sent.
+    pub url: String,
+}
+
+/// `evt_…`, kept as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// Its id.
+    pub id: String,
+    /// All of it.
+    pub raw: Value,
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Value::deserialize(deserializer)?;
+        let id = raw["id"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { id, raw })
+    }
+}

@@ -1,0 +1,163 @@
+//! Top-ups: packs of credits, paid once. Owns `payments`.
+//!
+//! A pack is granted when Stripe says that it is paid, never before, and once per payment however
+//! often and by whichever way we hear of it.
+
+use crate::audit::{self, Actor};
+use crate::catalog::{self, Resolved};
+use crate::clock::{DAY, Millis};
+use crate::credits::{self, NewGrant, Source};
+use crate::customers::checkouts::{self, Purchase};
+use crate::db::{Db, Tx, sql};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::mail::{self, Template};
+use crate::orgs::{self, Permission, Who};
+use crate::stripe::shapes::Session;
+use crate::units::{Credits, money};
+
+/// A pack that was paid.
+#[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]
+pub struct Payment {
+    /// `pi_…`
+    pub payment_id: String,
+    /// Minor units.
+    pub amount: i64,
+    /// Three lowercase letters.
+    pub currency: String,
+    /// What it bought.
+    pub credits: Credits,
+    /// When.
+    pub paid_at: Millis,
+}
+
+/// Sends a member to the page where a pack can be paid; answers its address.
+pub async fn checkout(engine: &Engine, who: &Who, price_id: &str) -> Result<String> {
+    orgs::require(who, Permission::ManageBilling)?;
+    let prices = catalog::resolve(&mut &engine.db, &[price_id.to_owned()]).await?;
+    let offered = prices.get(price_id).is_some_and(|price| price.sold && price.kind == "pack");
+    if !offered {
+        let message = "This pack is not offered any more. Choose one of those on the billing page.";
+        return Err(Error::invalid("price", message));
+    }
+    checkouts::open(engine, who, &Purchase::Pack, price_id).await
+}
+
+/// The packs an org paid, newest first.
+pub async fn payments(db: &Db, org_id: &str, limit: i64) -> Result<Vec<Payment>> {
+    let text = "select payment_id, amount, currency, credits, paid_at from payments
+         where org_id = $1 order by paid_at desc, payment_id limit $2";
+    db.all(sql(text).bind(org_id).bind(limit.clamp(1, 100))).await
+}
+
+/// Grants what a completed checkout paid for. Not yet paid (some methods take days) is nothing
+/// yet: another event will come. (B1)
+pub async fn settle(tx: &mut Tx, session: &Session, org_id: &str, now: Millis) -> Result<()> {
+    let paid = matches!(session.payment_status.as_str(), "paid" | "no_payment_required");
+    if !paid || session.status != "complete" {
+        return Ok(());
+    }
+    let lines = session.line_items.as_ref().map(|lines| lines.data.as_slice()).unwrap_or_default();
+    let ids: Vec<String> =
+        lines.iter().filter_map(|line| Some(line.price.as_ref()?.id.clone())).collect();
+    let prices = catalog::resolve(tx, &ids).await?;
+    for (line, index) in lines.iter().zip(0usize..) {
+        let price = line.price.as_ref().and_then(|price| prices.get(&price.id));
+        let Some(pack) = price.filter(|price| price.kind == "pack") else {
+            tracing::error!(session = session.id, "a paid line is none of our packs: not granted");
+            continue;
+        };
+        let quantity = line.quantity.unwrap_or(1).max(1);
+        let each = pack.credits.unwrap_or_default();
+        let credits = each.micros().checked_mul(quantity).map(Credits::from_micros);
+        let credits = credits.ok_or_else(|| Error::internal("more credits than a ledger holds"))?;
+        let payment = payment_id(session, index);
+        let sale = Sale { session, org_id, pack, payment, quantity, credits };
+        sale.grant(tx, now).await?;
+    }
+    Ok(())
+}
+
+/// The payment is the source of the grant. Nothing to pay leaves no payment, but a session.
+fn payment_id(session: &Session, index: usize) -> String {
+    let id = session.payment_intent.as_deref().unwrap_or(&session.id);
+    if index == 0 { id.to_owned() } else { format!("{id}:{index}") }
+}
+
+/// One paid line.
+struct Sale<'a> {
+    session: &'a Session,
+    org_id: &'a str,
+    pack: &'a Resolved,
+    payment: String,
+    quantity: i64,
+    credits: Credits,
+}
+
+impl Sale<'_> {
+    async fn grant(&self, tx: &mut Tx, now: Millis) -> Result<()> {
+        let expires_at = self.pack.expires_days.map(|days| now + days * DAY);
+        let new = NewGrant {
+            org_id: self.org_id.to_owned(),
+            source: Source::Pack,
+            source_ref: self.payment.clone(),
+            amount: self.credits,
+            expires_at,
+            payment: Some(self.payment.clone()),
+            actor: Actor::Stripe,
+            reason: format!("{} bought", self.pack.name),
+        };
+        let Some(grant_id) = credits::grant(tx, new, now).await? else { return Ok(()) };
+        self.record(tx, now).await?;
+        let detail = serde_json::json!({
+            "payment": self.payment,
+            "credits": self.credits,
+            "paid": money(self.amount(), self.currency()),
+        });
+        let entry = audit::Entry {
+            actor: Actor::Stripe,
+            org_id: Some(self.org_id),
+            action: "topups.grant",
+            subject: &grant_id,
+            reason: None,
+            detail: Some(detail),
+        };
+        audit::record(tx, &entry, now).await?;
+        for to in orgs::owners_and_billing_emails(tx, self.org_id).await? {
+            let letter = Template::PackBought {
+                name: self.pack.name.clone(),
+                credits: self.credits,
+                expires_on: expires_at,
+            };
+            mail::send_later(tx, &to, letter, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, tx: &mut Tx, now: Millis) -> Result<()> {
+        let text = "insert into payments (payment_id, org_id, customer_id, session_id, price_id, \
+                 quantity, amount, currency, credits, paid_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (payment_id) do nothing";
+        let row = sql(text)
+            .bind(&self.payment)
+            .bind(self.org_id)
+            .bind(self.session.customer.as_deref())
+            .bind(&self.session.id)
+            .bind(&self.pack.price_id)
+            .bind(self.quantity)
+            .bind(self.amount())
+            .bind(self.currency())
+            .bind(self.credits)
+            .bind(now);
+        tx.execute(row).await?;
+        Ok(())
+    }
+
+    fn amount(&self) -> i64 {
+        self.session.amount_total.unwrap_or(0)
+    }
+
+    fn currency(&self) -> &str {
+        self.session.currency.as_deref().unwrap_or_default()
+    }
+}

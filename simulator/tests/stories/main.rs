@@ -1,0 +1,5 @@
+//! The simulator seen from outside: over plain HTTP and through the real client.
+
+mod chain;
+mod client;
+mod support;

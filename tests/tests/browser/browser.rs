@@ -1,0 +1,162 @@
+//! A browser with JavaScript, driven as a person drives it: by what is written on the page.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chromiumoxide::browser::{Browser as Chromium, BrowserConfig};
+use chromiumoxide::{Element, Page};
+use futures::StreamExt as _;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A browser with one tab.
+pub struct Browser {
+    chromium: Chromium,
+    handler: JoinHandle<()>,
+    /// The tab.
+    pub page: Page,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens a browser. Whether pages may run scripts is told.
+    pub async fn open(javascript: bool) -> Self {
+        let profile = tempfile::tempdir().expect("a folder");
+        let config = BrowserConfig::builder()
+            .chrome_executable(executable())
+            .no_sandbox()
+            .new_headless_mode()
+            .window_size(1280, 900)
+            .user_data_dir(profile.path())
+            .args(["disable-gpu", "disable-quic", "no-first-run", "disable-component-update"])
+            .args(["disable-background-networking", "disable-sync"])
+            .build()
+            .expect("a configuration");
+        let (chromium, mut events) = Chromium::launch(config).await.expect("Chromium starts");
+        let handler = tokio::spawn(async move { while events.next().await.is_some() {} });
+        let page = chromium.new_page("about:blank").await.expect("a tab");
+        if !javascript {
+            use chromiumoxide::cdp::browser_protocol::emulation as cdp;
+            let off = cdp::SetScriptExecutionDisabledParams::new(true);
+            page.execute(off).await.expect("scripts are off");
+        }
+        Self { chromium, handler, page, _profile: profile }
+    }
+
+    /// Goes to an address.
+    pub async fn go(&self, url: &str) {
+        self.page.goto(url).await.expect("the page loads");
+    }
+
+    /// Clicks what carries this text: a link, a button or a label.
+    pub async fn click(&self, text: &str) {
+        let quoted = format!("\"{text}\"");
+        let paths = ["button", "a", "label", "summary"].map(|tag| {
+            format!("//{tag}[contains(normalize-space(.), {quoted}) and not(@disabled)]")
+        });
+        let element = self.wait_for(&paths.join(" | "), text).await;
+        element.scroll_into_view().await.expect("scrolled");
+        element.click().await.expect("clicked");
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+
+    /// Clicks what this XPath finds.
+    pub async fn click_at(&self, path: &str) {
+        let element = self.wait_for(path, path).await;
+        element.scroll_into_view().await.expect("scrolled");
+        element.click().await.expect("clicked");
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+
+    /// Types into the field with this name, in place of what was there.
+    pub async fn fill(&self, name: &str, value: &str) {
+        let path = format!("//input[@name=\"{name}\"] | //textarea[@name=\"{name}\"]");
+        let element = self.wait_for(&path, name).await;
+        element.scroll_into_view().await.expect("scrolled");
+        element.focus().await.expect("focused");
+        element.call_js_fn("function() { this.value = ''; }", false).await.ok();
+        element.type_str(value).await.expect("typed");
+    }
+
+    /// Waits until the page says this.
+    pub async fn must_say(&self, what: &str) {
+        let begun = Instant::now();
+        loop {
+            let text = self.text().await;
+            if text.contains(what) {
+                return;
+            }
+            let url = self.url().await;
+            assert!(begun.elapsed() < PATIENCE, "“{what}” is not on {url}: {text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the address contains this.
+    pub async fn must_be_at(&self, what: &str) {
+        let begun = Instant::now();
+        loop {
+            let url = self.url().await;
+            if url.contains(what) {
+                return;
+            }
+            let text = self.text().await;
+            assert!(begun.elapsed() < PATIENCE, "{url} is not at {what}: {text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Everything one can read on the page, white space folded.
+    pub async fn text(&self) -> String {
+        let html = self.page.content().await.unwrap_or_default();
+        let page = tests::Page {
+            url: url::Url::parse("http://here/").expect("an address"),
+            status: 200,
+            html,
+        };
+        page.text()
+    }
+
+    /// Where the tab is.
+    pub async fn url(&self) -> String {
+        self.page.url().await.ok().flatten().unwrap_or_default()
+    }
+
+    /// What this JavaScript expression is, as text.
+    pub async fn ask(&self, expression: &str) -> String {
+        let value = self.page.evaluate(expression).await.expect("evaluated");
+        value.into_value::<serde_json::Value>().map_or(String::new(), |value| match value {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+
+    /// Closes the browser.
+    pub async fn close(mut self) {
+        self.chromium.close().await.expect("closed");
+        self.chromium.wait().await.expect("gone");
+        self.handler.abort();
+    }
+
+    async fn wait_for(&self, path: &str, what: &str) -> Element {
+        let begun = Instant::now();
+        loop {
+            if let Ok(element) = self.page.find_xpath(path).await {
+                return element;
+            }
+            let (url, text) = (self.url().await, self.text().await);
+            assert!(begun.elapsed() < PATIENCE, "“{what}” is not on {url}: {text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Chromium as Debian installs it, or where `CHROMIUM` says.
+fn executable() -> PathBuf {
+    let named = std::env::var("CHROMIUM").map(PathBuf::from).ok();
+    let usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let found = named.or_else(|| usual.iter().map(PathBuf::from).find(|path| path.exists()));
+    found.expect("a browser: apt-get install chromium, or set CHROMIUM to its path")
+}

@@ -1,0 +1,112 @@
+//! Who may call whom in the engine, as a table. A room calls those above it; what it needs of one
+//! below is named with its reason.
+
+/// A room of `server/src`.
+pub struct Room {
+    /// Its module.
+    pub name: &'static str,
+    /// The rooms it may call besides the foundations; all of them stand above it.
+    pub calls: &'static [&'static str],
+    /// The rooms it may name although they stand below, and why.
+    pub up: &'static [(&'static str, &'static str)],
+}
+
+/// What every room may use. Among themselves they are one.
+pub const FOUNDATIONS: [&str; 7] = ["clock", "config", "db", "error", "ids", "settings", "units"];
+
+/// Why rooms with workflows name the engine.
+const WORKFLOW: (&str, &str) =
+    ("engine", "a workflow takes the engine, which stands last because it holds every room");
+
+/// Why what the gate reads is written with the wallet locked.
+const LOCK: (&str, &str) =
+    ("credits", "whoever changes what the gate reads about an org locks its wallet first");
+
+const fn room(name: &'static str, calls: &'static [&'static str]) -> Room {
+    Room { name, calls, up: &[] }
+}
+
+/// The rooms above the foundations, in the groups of `server/src/lib.rs`.
+pub const LAYERS: [&[Room]; 6] = [
+    &[
+        room("audit", &[]),
+        room("jobs", &[]),
+        Room { name: "mail", calls: &["jobs"], up: &[WORKFLOW] },
+    ],
+    &[
+        room("orgs", &["audit"]),
+        room("api_keys", &["audit"]),
+        Room {
+            name: "auth",
+            calls: &["audit", "mail", "orgs"],
+            up: &[
+                WORKFLOW,
+                ("entitlements", "a new org is entitled to the free tier from its first moment"),
+            ],
+        },
+    ],
+    &[
+        room("stripe", &[]),
+        room("rates", &[]),
+        Room { name: "catalog", calls: &["stripe"], up: &[WORKFLOW] },
+        Room { name: "blocks", calls: &[], up: &[LOCK] },
+        Room { name: "entitlements", calls: &["blocks", "catalog"], up: &[LOCK] },
+    ],
+    &[
+        room("credits", &["audit"]),
+        room("caps", &["audit", "credits"]),
+        room("usage", &[]),
+        room("notices", &["mail", "orgs"]),
+        Room {
+            name: "gate",
+            calls: &[
+                "audit",
+                "caps",
+                "catalog",
+                "credits",
+                "entitlements",
+                "notices",
+                "rates",
+                "usage",
+            ],
+            up: &[WORKFLOW],
+        },
+    ],
+    &[
+        Room { name: "customers", calls: &["orgs", "stripe"], up: &[WORKFLOW] },
+        Room {
+            name: "subscriptions",
+            calls: &["catalog", "credits", "customers", "entitlements", "stripe"],
+            up: &[WORKFLOW],
+        },
+        Room { name: "topups", calls: &["catalog", "credits", "customers"], up: &[WORKFLOW] },
+        Room {
+            name: "webhooks",
+            calls: &["catalog", "customers", "stripe", "subscriptions", "topups"],
+            up: &[WORKFLOW],
+        },
+        Room { name: "reconciliation", calls: &["stripe", "webhooks"], up: &[WORKFLOW] },
+    ],
+    &[
+        room("engine", &["gate", "mail", "rates", "stripe"]),
+        room("demo", &["auth", "engine", "gate"]),
+        room(
+            "http",
+            &[
+                "api_keys",
+                "caps",
+                "credits",
+                "engine",
+                "entitlements",
+                "gate",
+                "rates",
+                "usage",
+                "webhooks",
+            ],
+        ),
+        room(
+            "worker",
+            &["auth", "credits", "engine", "jobs", "mail", "reconciliation", "webhooks"],
+        ),
+    ],
+];

@@ -1,0 +1,69 @@
+//! Alerts and caps: told in the very transaction that crosses a threshold, once each.
+
+use futures::future::join_all;
+use server::audit::Actor;
+use server::units::Credits;
+use server::{caps, mail, notices};
+use tests::World;
+
+async fn titles(world: &World, org_id: &str) -> Vec<String> {
+    let notices = notices::list(&world.engine.db, org_id, 100).await.expect("notices");
+    let mut titles: Vec<String> = notices.into_iter().map(|notice| notice.title).collect();
+    titles.sort();
+    titles
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_threshold_of_the_allowance_is_told_once_and_mailed() {
+    // D23, I11
+    let world = World::new().await;
+    let program = world.program("Alerts", 0).await;
+    assert_eq!(program.consume("a", "text", 69).await.status, 200);
+    assert!(titles(&world, &program.org_id).await.is_empty());
+    let crossers = (0..20).map(|n| {
+        let program = program.clone();
+        async move { program.consume(&format!("c{n}"), "text", 1).await }
+    });
+    assert!(join_all(crossers).await.iter().all(|answer| answer.status == 200));
+    assert_eq!(titles(&world, &program.org_id).await, ["70% of your allowance used"]);
+    assert_eq!(program.consume("z", "text", 11).await.status, 200);
+    let all =
+        ["100% of your allowance used", "70% of your allowance used", "90% of your allowance used"];
+    assert_eq!(titles(&world, &program.org_id).await, all);
+    world.settle().await;
+    let letters = mail::mailbox(&world.engine.db, 100).await.expect("the mailbox");
+    let alerts = letters.iter().filter(|letter| letter.subject.contains('%')).count();
+    assert_eq!(alerts, 3, "{letters:?}");
+    // The next month arms them anew.
+    world.advance(32 * 86_400).await;
+    assert_eq!(program.consume("next", "text", 75).await.status, 200);
+    assert_eq!(titles(&world, &program.org_id).await.len(), 4);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hard_cap_refuses_with_balance_left_and_a_soft_one_only_tells() {
+    // D22
+    let world = World::with_free(0).await;
+    let program = world.program("Caps", 1000).await;
+    let set = async |credits, hard| {
+        let mut tx = world.engine.db.begin().await.expect("a transaction");
+        let cap = Credits::from_whole(credits).map(|credits| (credits, hard));
+        let actor = Actor::Operator("tests".to_owned());
+        let now = world.engine.clock.now();
+        caps::set(&mut tx, &program.org_id, cap, actor, now).await.expect("set");
+        tx.commit().await.expect("committed");
+    };
+    set(50, true).await;
+    assert_eq!(program.consume("a", "text", 50).await.status, 200);
+    let refused = program.consume("b", "text", 1).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (402, "cap_reached"));
+    assert_eq!(refused.body["error"]["decision"]["next_step"]["kind"], "raise_cap");
+    assert_eq!(program.available().await, "950");
+    assert_eq!(titles(&world, &program.org_id).await.len(), 3);
+    set(60, false).await;
+    assert_eq!(program.consume("c", "text", 20).await.status, 200);
+    let told = titles(&world, &program.org_id).await;
+    assert_eq!(told.iter().filter(|title| title.contains("cap")).count(), 5, "{told:?}");
+    world.end().await;
+}
