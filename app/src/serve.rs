@@ -14,7 +14,6 @@ use leptos_axum::{
 use server::auth::sessions::SessionStore;
 use server::engine::Engine;
 use server::ids;
-use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -33,15 +32,13 @@ const SESSION: Duration = Duration::days(30);
 pub struct Site {
     /// Where the built files are, and what they are called.
     pub options: LeptosOptions,
-    /// Turns true when the server stops.
-    pub stopping: watch::Receiver<bool>,
     /// Names this start of the server.
     pub boot: Arc<str>,
 }
 
 impl Site {
     /// The site whose files were built beside this program, or where the build tool says.
-    pub fn new(stopping: watch::Receiver<bool>) -> Self {
+    pub fn beside_the_program() -> Self {
         let found = get_configuration(None).map(|conf| conf.leptos_options);
         let mut options = found.unwrap_or_else(|error| {
             tracing::warn!("the build's settings could not be read: {error}");
@@ -56,12 +53,7 @@ impl Site {
         }
         // The names of the files are asked for by hash where the build left a list of hashes.
         options.hash_files = beside.join(&*options.hash_file).is_file();
-        Self { options, stopping, boot: ids::secret().into() }
-    }
-
-    /// A site that nobody stops, for tests.
-    pub fn alone() -> Self {
-        Self::new(watch::channel(false).1)
+        Self { options, boot: ids::secret().into() }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::settings;
 use crate::stripe::envelope;
 use crate::stripe::shapes::{Event, Identified as _, List};
-use crate::webhooks;
+use crate::webhooks::{self, Arrival};
 
 const WATERMARK: &str = "stripe_events_watermark";
 /// Stripe keeps events for thirty days; so many pages are more than that of a busy account.
@@ -53,14 +53,14 @@ pub async fn poll_events(engine: &Engine) -> Result<usize> {
 
 async fn keep(engine: &Engine, page: &List<Event>, newest: &mut i64) -> Result<usize> {
     let mut found = 0;
+    let arrival = Arrival::now(engine, "poll");
     let mut tx = engine.db.begin().await?;
     for event in &page.data {
         let payload = serde_json::to_string(&event.raw)?;
         let envelope = envelope::parse(payload.as_bytes())
             .map_err(|error| Error::internal(format!("an event in Stripe's list: {error}")))?;
         *newest = envelope.created.max(*newest);
-        found +=
-            usize::from(webhooks::keep(&mut tx, engine, &envelope, &payload, "poll").await?.new);
+        found += usize::from(webhooks::keep(&mut tx, &envelope, &payload, &arrival).await?.new);
     }
     tx.commit().await?;
     Ok(found)

@@ -23,6 +23,8 @@ pub struct Form {
     pub post: bool,
     /// Names and values, hidden ones too.
     pub fields: Vec<(String, String)>,
+    /// Names and values of its buttons: the one that is pressed is sent, too.
+    pub buttons: Vec<(String, String)>,
 }
 
 impl Page {
@@ -96,6 +98,12 @@ impl Form {
         self
     }
 
+    /// With the button pressed that sends this value, if the form has it.
+    pub fn pressed(self, value: &str) -> Option<Self> {
+        let button = self.buttons.iter().find(|(_, sends)| sends == value)?.clone();
+        Some(self.with(&button.0, &button.1))
+    }
+
     /// What a field holds.
     pub fn value(&self, name: &str) -> Option<&str> {
         let field = self.fields.iter().find(|(field, _)| field == name);
@@ -123,8 +131,13 @@ fn read_form(form: ElementRef) -> Form {
         };
         fields.push((name, value));
     }
+    let named = Selector::parse("button[name]").expect("a selector");
+    let buttons = form.select(&named).map(|button| {
+        let of = |name| button.value().attr(name).unwrap_or_default().to_owned();
+        (of("name"), of("value"))
+    });
     let post = attribute("method").eq_ignore_ascii_case("post");
-    Form { action: attribute("action"), post, fields }
+    Form { action: attribute("action"), post, fields, buttons: buttons.collect() }
 }
 
 fn chosen(select: ElementRef) -> String {

@@ -79,7 +79,7 @@ impl World {
         let address = listener.local_addr().expect("an address");
         let config = config(&options, &database.url, address, &stripe);
         let engine = Engine::start(config).await.expect("the engine starts");
-        let router = app::serve::router(engine.clone());
+        let router = app::serve::router(engine.clone(), app::serve::Site::beside_the_program());
         let site = tokio::spawn(async move {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(listener, service).await.expect("served");

@@ -100,6 +100,7 @@ async fn things_of_another_org_are_not_found() {
         action: "/api/revoke_key".to_owned(),
         post: true,
         fields: vec![("key_id".to_owned(), keys[0].id.clone())],
+        buttons: Vec::new(),
     };
     ada.submit(&page, &form).await;
     let program = tests::Program::new(&world.url, &secret, &org);
@@ -122,7 +123,7 @@ async fn every_page_carries_the_headers_that_close_it() {
             value.unwrap_or_default().to_owned()
         };
         let policy = header("content-security-policy");
-        assert!(policy.contains("default-src 'self'"), "{page}: {policy}");
+        assert!(policy.contains("default-src 'none'"), "{page}: {policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{page}: {policy}");
         assert!(!policy.contains("'unsafe-inline'"), "{page}: {policy}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{page}");

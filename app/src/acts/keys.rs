@@ -35,9 +35,8 @@ pub async fn create_key(
     let (_, secret) = api_keys::create(&mut tx, new, engine.config.live(), now).await?;
     tx.commit().await?;
     let secure = if engine.config.is_development() { "" } else { "; Secure" };
-    let cookie = format!(
-        "{NEW_KEY}={secret}; Path=/keys; Max-Age=300; HttpOnly; SameSite=Lax{secure}"
-    );
+    let cookie =
+        format!("{NEW_KEY}={secret}; Path=/keys; Max-Age=300; HttpOnly; SameSite=Lax{secure}");
     web::set_cookie(&cookie)?;
     web::redirect("/keys");
     Ok(())

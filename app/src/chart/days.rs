@@ -67,7 +67,8 @@ impl DayChart {
         });
         let starts = (0..=(last - first) / DAY).map(|index| first + index * DAY);
         let days = starts.map(|start| {
-            let of_day: Vec<&DayMeter> = usage.iter().filter(|row| row.day_start == start).collect();
+            let of_day: Vec<&DayMeter> =
+                usage.iter().filter(|row| row.day_start == start).collect();
             let part = |index| {
                 let same = |row: &&&DayMeter| slot(&names, &row.meter) == index;
                 total(of_day.iter().filter(same).copied())
@@ -115,9 +116,8 @@ impl DayChart {
         let (x, bar) = (percent(slot + width * 15 / 100), percent(width * 70 / 100));
         let parts = self.series.iter().zip(&day.parts);
         let used = parts.clone().filter(|(_, part)| part.is_positive());
-        let named = used.map(|(series, part)| {
-            format!("{} {}", series.label, format::credits(*part))
-        });
+        let named =
+            used.map(|(series, part)| format!("{} {}", series.label, format::credits(*part)));
         let named: Vec<String> = named.collect();
         let title = match named.is_empty() {
             true => format!("{}: nothing used", format::week_day(day.start)),
@@ -292,7 +292,9 @@ mod tests {
         let chart = DayChart::new(&[used(0, "text", 5)], (0, 10 * DAY), 0, str::to_owned);
         let svg = chart.svg();
         assert!(svg.contains("<title>Thu 1 Jan: 5 credits. text 5</title>"), "{svg}");
-        assert!(svg.contains("class=\"c1\" x=\"1.50%\" y=\"8.0\" width=\"7.00%\" height=\"180.0\""));
+        assert!(
+            svg.contains("class=\"c1\" x=\"1.50%\" y=\"8.0\" width=\"7.00%\" height=\"180.0\"")
+        );
     }
 
     #[test]

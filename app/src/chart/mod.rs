@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn shares_are_parts_of_a_hundred() {
-        let cases = [(7_612, 12_000, "63.43%"), (0, 5, "0.00%"), (9, 3, "100.00%"), (1, 0, "0.00%")];
+        let cases =
+            [(7_612, 12_000, "63.43%"), (0, 5, "0.00%"), (9, 3, "100.00%"), (1, 0, "0.00%")];
         for (part, whole, text) in cases {
             assert_eq!(percent(share(part, whole)), text);
         }

@@ -219,9 +219,9 @@ pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
     match command {
         Orgs::List => {
             let orgs = all_orgs::list(&engine.db).await?;
-            let lines = orgs.iter().map(|org| {
-                format!("{}  {}  {}", org.id, clock::rfc3339(org.created_at), org.name)
-            });
+            let lines = orgs
+                .iter()
+                .map(|org| format!("{}  {}  {}", org.id, clock::rfc3339(org.created_at), org.name));
             let data: Vec<_> = orgs
                 .iter()
                 .map(|org| {
@@ -271,18 +271,12 @@ pub async fn grant(engine: &Engine, command: Grant) -> Result<Report> {
 }
 
 /// The same key again: what it granted then.
-async fn before(
-    engine: &Engine,
-    org: &str,
-    source_ref: &str,
-    credits: Credits,
-) -> Result<Report> {
+async fn before(engine: &Engine, org: &str, source_ref: &str, credits: Credits) -> Result<Report> {
     let book = credits::peek(&engine.db, org).await?;
     let grants = book.map(|book| book.grants).unwrap_or_default();
     let kind = Source::Manual.word();
-    let known = |grant: &&credits::Grant| {
-        grant.source_kind == kind && grant.source_ref == source_ref
-    };
+    let known =
+        |grant: &&credits::Grant| grant.source_kind == kind && grant.source_ref == source_ref;
     let Some(grant) = grants.iter().find(known) else {
         let message = "This key granted credits before, and they are used up. Nothing was done.";
         return Err(Error::Conflict(message.to_owned()));

@@ -20,7 +20,7 @@ struct Finding {
 
 /// Looks at everything.
 pub async fn examine(engine: &Engine) -> Result<Report> {
-    let findings = vec![
+    let findings = [
         configuration(engine),
         database(engine).await?,
         time(engine).await?,

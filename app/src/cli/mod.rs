@@ -7,6 +7,7 @@ mod commands;
 mod doctor;
 mod serve;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -189,6 +190,7 @@ fn code(error: &Error) -> u8 {
 fn start_log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(&config.log);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     // A second start in the same process keeps the first one's log.
     let _ = match config.log_format {
         LogFormat::Text => log.with_target(false).try_init(),

@@ -32,9 +32,8 @@ pub async fn serve(config: Config, demo: bool) -> Result<Report> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(worker::run(engine.clone(), stopping.clone()));
-    let site = Site::new(stopping.clone());
-    let service = router(engine.clone(), site)
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let site = Site::beside_the_program();
+    let service = router(engine.clone(), site).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(told(stopping.clone()));
     tasks.spawn(async move {
         if let Err(error) = server.await {

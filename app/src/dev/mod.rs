@@ -3,14 +3,10 @@
 
 pub mod simulator;
 
-use std::convert::Infallible;
-
 use axum::extract::{Path, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use futures::stream::{self, Stream, StreamExt as _};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use server::clock::{DAY, HOUR, Millis, SECOND, add_months};
@@ -21,9 +17,11 @@ use server::mail;
 use crate::format;
 use crate::serve::Site;
 
-/// Loads the page again when another server answers than the one that made it.
-pub const RELOAD: &str = "(()=>{let boot;const alive=new EventSource('/dev/alive');\
-     alive.onmessage=event=>{if(boot&&boot!==event.data)location.reload();boot=event.data}})()";
+/// Loads the page again when another server answers than the one that made it. It asks every
+/// second, because a stream that stays open would use up the browser's few connections to a host.
+pub const RELOAD: &str = "(()=>{let boot;setInterval(async()=>{try{\
+     const now=await(await fetch('/dev/alive')).text();\
+     if(boot&&boot!==now)location.reload();boot=now}catch{}},1000)})()";
 
 /// The routes of the workshop.
 pub fn routes(engine: Engine, site: Site) -> Router {
@@ -103,18 +101,9 @@ async fn letter(State(engine): State<Engine>, Path(id): Path<String>) -> Respons
     response
 }
 
-/// Says which start of the server this is, and then holds on until it stops.
-async fn alive(
-    State(site): State<Site>,
-) -> Sse<impl Stream<Item = std::result::Result<Event, Infallible>>> {
-    let retry = std::time::Duration::from_millis(300);
-    let first = stream::iter([Ok(Event::default().data(&*site.boot).retry(retry))]);
-    let mut stopping = site.stopping;
-    let end = stream::once(async move {
-        // An error means that the sender is gone, which is an end as well.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    });
-    Sse::new(first.chain(end.filter_map(|()| async { None }))).keep_alive(KeepAlive::default())
+/// Says which start of the server this is.
+async fn alive(State(site): State<Site>) -> String {
+    site.boot.to_string()
 }
 
 #[cfg(test)]
@@ -123,10 +112,8 @@ mod tests {
 
     #[test]
     fn steps_of_the_clock_are_whole_seconds() {
-        let form = |step: &str, seconds: &str| Move {
-            step: step.to_owned(),
-            seconds: seconds.to_owned(),
-        };
+        let form =
+            |step: &str, seconds: &str| Move { step: step.to_owned(), seconds: seconds.to_owned() };
         let cases = [
             (form("hour", ""), Some(3_600)),
             (form("day", "5"), Some(86_400)),

@@ -31,7 +31,7 @@ impl Default for Input {
 /// The field, with what was typed (never a password) and what is wrong with it.
 pub fn field(state: &FormState, input: Input) -> AnyView {
     let Input { name, label, kind, autocomplete, hint, unit } = input;
-    let error = state.error(name).unwrap_or_default().to_owned();
+    let invalid = state.error(name).is_some();
     let value = (kind != "password").then(|| state.value(name).unwrap_or_default().to_owned());
     let error_id = format!("{name}-error");
     let hint_id = format!("{name}-hint");
@@ -48,7 +48,7 @@ pub fn field(state: &FormState, input: Input) -> AnyView {
             value=value
             autocomplete=autocomplete
             inputmode=(!unit.is_empty()).then_some("decimal")
-            aria-invalid=(!error.is_empty()).then_some("true")
+            aria-invalid=invalid.then_some("true")
             aria-describedby=described
         />
     };
@@ -60,16 +60,24 @@ pub fn field(state: &FormState, input: Input) -> AnyView {
         <div class="field">
             <label for=name>{label}</label>
             {line}
-            <p class="error" id=error_id data-error-for=name>{error}</p>
+            {field_error(state, name)}
             {(!hint.is_empty()).then(|| view! { <p class="mute fine" id=hint_id>{hint}</p> })}
         </div>
     }
     .into_any()
 }
 
+/// Where the form says what is wrong with a field. Without a fault it holds nothing at all, so that
+/// it takes no room.
+pub fn field_error(state: &FormState, name: &'static str) -> AnyView {
+    let error = state.error(name).map(str::to_owned);
+    let id = format!("{name}-error");
+    view! { <p class="error" id=id data-error-for=name>{error}</p> }.into_any()
+}
+
 /// Where the form says what is wrong with it as a whole.
 pub fn form_error(state: &FormState) -> AnyView {
-    let message = state.message.clone();
+    let message = Some(state.message.clone()).filter(|message| !message.is_empty());
     view! { <p class="error" role="alert" data-error-for="">{message}</p> }.into_any()
 }
 

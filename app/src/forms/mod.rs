@@ -17,7 +17,7 @@ use leptos::server_fn::error::FromServerFnError as _;
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
-pub use fields::{Input, field, form_error, submit};
+pub use fields::{Input, field, field_error, form_error, submit};
 
 use crate::error::{AppError, Kind};
 use crate::{session, web};
@@ -169,9 +169,8 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
-        let values = pairs.iter().map(|(name, value)| {
-            (name.clone(), http::HeaderValue::from_static(value))
-        });
+        let values =
+            pairs.iter().map(|(name, value)| (name.clone(), http::HeaderValue::from_static(value)));
         values.collect()
     }
 

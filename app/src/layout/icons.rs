@@ -3,8 +3,7 @@
 use leptos::prelude::*;
 
 /// A cross in a circle: refused.
-pub const STOP: &str =
-    "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM5.8 5.8l4.4 4.4M10.2 5.8l-4.4 4.4";
+pub const STOP: &str = "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM5.8 5.8l4.4 4.4M10.2 5.8l-4.4 4.4";
 /// A triangle: soon.
 pub const WARN: &str = "M8 2.5 14.2 13.5H1.8zM8 6.8v3M8 11.6v.1";
 /// A tick: done.
@@ -28,8 +27,8 @@ pub const KEY: &str = "M9.2 6.8a3 3 0 1 0-2 2L8.5 10H10v1.5h1.5V13h2v-2z";
 /// A triangle on its side.
 pub const PLAY: &str = "M5 3.2v9.6L12.5 8z";
 /// Sliders.
-pub const SLIDERS: &str = "M2.5 4.5h6M12 4.5h1.5M2.5 11.5H4M7.5 11.5h6M10.2 6.2a1.7 1.7 0 1 0 0-3.4 \
-     1.7 1.7 0 0 0 0 3.4zM5.8 13.2a1.7 1.7 0 1 0 0-3.4 1.7 1.7 0 0 0 0 3.4z";
+pub const SLIDERS: &str = "M2.5 4.5h6M12 4.5h1.5M2.5 11.5H4M7.5 11.5h6M10.2 6.2a1.7 1.7 0 1 0 \
+     0-3.4 1.7 1.7 0 0 0 0 3.4zM5.8 13.2a1.7 1.7 0 1 0 0-3.4 1.7 1.7 0 0 0 0 3.4z";
 /// A price tag.
 pub const TAG: &str = "M2.5 8V2.5H8l5.5 5.5L8 13.5zM5.3 5.3v.1";
 /// A hammer's place: the workshop of development.

@@ -117,7 +117,7 @@ where
         Ok(view! {
             {nav::top(path, signed_in)}
             <main id="main" class="wrap" tabindex="-1">{content}</main>
-            {nav::foot()}
+            {nav::foot(signed_in)}
         }
         .into_any())
     })

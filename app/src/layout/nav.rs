@@ -159,15 +159,16 @@ pub fn top(path: &'static str, signed_in: bool) -> AnyView {
 }
 
 /// The foot of the front.
-pub fn foot() -> AnyView {
+pub fn foot(signed_in: bool) -> AnyView {
     let name = web::product_name();
+    let sign_in = (!signed_in).then(|| view! { <a href="/sign-in">"Sign in"</a> });
     view! {
         <footer class="top foot">
             <div class="wrap row spread mute fine">
                 <span>{name} ". Prices before tax, times in UTC."</span>
                 <span class="row">
                     <a href="/pricing">"Pricing"</a>
-                    <a href="/sign-in">"Sign in"</a>
+                    {sign_in}
                 </span>
             </div>
         </footer>

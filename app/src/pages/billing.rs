@@ -131,9 +131,8 @@ fn portal_button(task: &'static str, label: &'static str, class: &'static str) -
     .into_any()
 }
 
-/// The plans to choose from, each price a radio button.
+/// The plans to choose from, each price with its own button that says what it costs.
 fn choose(catalog: &Catalog, form: &FormState) -> AnyView {
-    let chosen = form.value("price").map(str::to_owned).or_else(|| web::query_text("price"));
     let offers: Vec<(&Tier, &Price)> = catalog
         .tiers
         .iter()
@@ -143,14 +142,15 @@ fn choose(catalog: &Catalog, form: &FormState) -> AnyView {
         let about = "There is no plan to buy at the moment.";
         return layout::empty("No plans on sale", about, ().into_any());
     }
+    let asked = form.value("price").map(str::to_owned).or_else(|| web::query_text("price"));
     let known = |id: &String| offers.iter().any(|(_, price)| &price.id == id);
-    let highlighted = offers.iter().find(|(tier, _)| tier.highlight).or(offers.first());
-    let chosen = chosen.filter(known).or(highlighted.map(|(_, price)| price.id.clone()));
+    let first = offers.iter().find(|(tier, _)| tier.highlight).or(offers.first());
+    let asked = asked.filter(known).or(first.map(|(_, price)| price.id.clone()));
     let cards: Vec<AnyView> = offers
         .iter()
-        .map(|(tier, price)| offer(tier, price, chosen.as_ref() == Some(&price.id)))
+        .map(|(tier, price)| offer(tier, price, asked.as_ref() == Some(&price.id)))
         .collect();
-    let error = form.error("price").unwrap_or_default().to_owned();
+    let error = forms::field_error(form, "price");
     let form_error = forms::form_error(form);
     view! {
         <section class="stack tight" aria-labelledby="plan">
@@ -158,13 +158,8 @@ fn choose(catalog: &Catalog, form: &FormState) -> AnyView {
             <Enhance>
                 <form class="stack" method="post" action=Subscribe::url()>
                     {form_error}
+                    {error}
                     <div class="plans two">{cards}</div>
-                    <p class="error" data-error-for="price">{error}</p>
-                    <div class="row end">
-                        <button type="submit" class="btn primary">
-                            "Continue to payment"
-                        </button>
-                    </div>
                 </form>
             </Enhance>
             <p class="mute fine">
@@ -175,25 +170,24 @@ fn choose(catalog: &Catalog, form: &FormState) -> AnyView {
     .into_any()
 }
 
-fn offer(tier: &Tier, price: &Price, chosen: bool) -> AnyView {
-    let about = format!(
-        "{} a month. {}.",
-        format::with_unit(tier.terms.included),
-        plans::overage(tier)
-    );
+fn offer(tier: &Tier, price: &Price, asked: bool) -> AnyView {
+    let about =
+        format!("{} a month. {}.", format::with_unit(tier.terms.included), plans::overage(tier));
     let (name, id) = (tier.name.clone(), price.id.clone());
+    let label = format!("Choose {}, {} {}", tier.name, plans::amount(price), plans::every(price));
+    let (card, button) = match asked {
+        true => ("card plan chosen", "btn primary full"),
+        false => ("card plan", "btn full"),
+    };
     view! {
-        <label class="card plan">
-            <span class="row strong">
-                <input type="radio" name="price" value=id checked=chosen/>
-                " "
-                {name}
-            </span>
-            <span class="price">
+        <article class=card>
+            <h3>{name}</h3>
+            <p class="price">
                 {plans::amount(price)} " " <small>{plans::every(price)}</small>
-            </span>
-            <span class="mute fine">{about}</span>
-        </label>
+            </p>
+            <p class="mute fine">{about}</p>
+            <button type="submit" class=button name="price" value=id>{label}</button>
+        </article>
     }
     .into_any()
 }
@@ -208,12 +202,8 @@ fn packs(packs: &[Pack], form: &FormState, bought: String) -> AnyView {
         }
         .into_any();
     }
-    let typed = form.value("pack");
-    let chosen = typed.filter(|id| packs.iter().any(|pack| &pack.price.id == id));
-    let chosen = chosen.or(packs.first().map(|pack| pack.price.id.as_str())).unwrap_or_default();
-    let rows: Vec<AnyView> =
-        packs.iter().map(|pack| pack_row(pack, pack.price.id == chosen)).collect();
-    let error = form.error("pack").or(form.error("price")).unwrap_or_default().to_owned();
+    let rows: Vec<AnyView> = packs.iter().map(pack_row).collect();
+    let error = form.error("pack").or(form.error("price")).map(str::to_owned);
     let form_error = forms::form_error(form);
     view! {
         <section class="card stack" id="packs" aria-labelledby="packs-title">
@@ -224,6 +214,7 @@ fn packs(packs: &[Pack], form: &FormState, bought: String) -> AnyView {
             <Enhance>
                 <form class="stack" method="post" action=BuyPack::url()>
                     {form_error}
+                    <p class="error" data-error-for="price">{error}</p>
                     <table class="table">
                         <thead class="sr">
                             <tr>
@@ -234,32 +225,32 @@ fn packs(packs: &[Pack], form: &FormState, bought: String) -> AnyView {
                         </thead>
                         <tbody>{rows}</tbody>
                     </table>
-                    <p class="error" data-error-for="pack">{error}</p>
-                    <button type="submit" class="btn full">"Buy the chosen pack"</button>
                 </form>
             </Enhance>
+            <p class="mute fine">"Paid once on Stripe's page, used after your allowance."</p>
         </section>
     }
     .into_any()
 }
 
-fn pack_row(pack: &Pack, chosen: bool) -> AnyView {
+fn pack_row(pack: &Pack) -> AnyView {
     let (name, id) = (pack.name.clone(), pack.price.id.clone());
-    let validity = plans::pack_validity(pack);
+    let price = money(pack.price.amount, &pack.price.currency);
+    let spoken = format!("Buy {name}, {price}");
+    let label = format!("Buy, {price}");
     view! {
         <tr>
             <th scope="row">
-                <label class="check">
-                    <input type="radio" name="pack" value=id checked=chosen/>
-                    <span>
-                        {name}
-                        <br/>
-                        <small>{validity}</small>
-                    </span>
-                </label>
+                {name}
+                <br/>
+                <small>{plans::pack_validity(pack)}</small>
             </th>
             <td class="num mute">{plans::pack_rate(pack)}</td>
-            <td class="num strong">{money(pack.price.amount, &pack.price.currency)}</td>
+            <td class="num">
+                <button type="submit" class="btn" name="pack" value=id aria-label=spoken>
+                    {label}
+                </button>
+            </td>
         </tr>
     }
     .into_any()
@@ -270,9 +261,7 @@ fn cap_card(standing: &Standing, form: &FormState) -> AnyView {
     let bar = bar.map(|html| view! { <div inner_html=html></div> });
     let cap = standing.cap.as_ref();
     let state = match cap {
-        Some(Cap { credits, .. }) => {
-            form.clone().or_value("credits", &format::credits(*credits))
-        }
+        Some(Cap { credits, .. }) => form.clone().or_value("credits", &format::credits(*credits)),
         None => form.clone(),
     };
     let hard = match (state.value("kind"), cap) {
@@ -287,7 +276,7 @@ fn cap_card(standing: &Standing, form: &FormState) -> AnyView {
         unit: "credits",
         ..Input::default()
     };
-    let kind_error = state.error("kind").unwrap_or_default().to_owned();
+    let kind_error = forms::field_error(&state, "kind");
     view! {
         <section class="card stack" id="caps" aria-labelledby="caps-title">
             <h2 id="caps-title">"Cap and alerts"</h2>
@@ -306,7 +295,7 @@ fn cap_card(standing: &Standing, form: &FormState) -> AnyView {
                             <input type="radio" name="kind" value="soft" checked=!hard/>
                             "only warn"
                         </label>
-                        <p class="error" data-error-for="kind">{kind_error}</p>
+                        {kind_error}
                     </fieldset>
                     <div class="row end">
                         <button type="submit" class="btn primary">"Save cap"</button>

@@ -112,9 +112,11 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
 /// What refuses use just now, above everything else.
 fn blocks(standing: &Standing) -> Vec<AnyView> {
     let now = standing.now;
-    let in_force = standing.entitled.blocks.iter().filter(|block| {
-        block.since <= now && block.until.is_none_or(|until| now < until)
-    });
+    let in_force = standing
+        .entitled
+        .blocks
+        .iter()
+        .filter(|block| block.since <= now && block.until.is_none_or(|until| now < until));
     in_force
         .map(|block| {
             let link = ("Billing".to_owned(), "/billing".to_owned());

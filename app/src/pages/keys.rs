@@ -51,7 +51,8 @@ fn shown_once() -> Result<Option<String>, AppError> {
 fn new_secret(secret: String, base_url: &str) -> AnyView {
     let example = format!(
         "curl {base_url}/v1/consume \\\n  -H \"Authorization: Bearer $KEY\" \\\n  \
-         -H \"Idempotency-Key: my-first-request\" \\\n  -H \"Content-Type: application/json\" \\\n  \
+         -H \"Idempotency-Key: my-first-request\" \\\n  \
+         -H \"Content-Type: application/json\" \\\n  \
          -d '{{\"meter\":\"text\",\"quantity\":1}}'"
     );
     view! {
@@ -106,7 +107,7 @@ fn create_form(state: &FormState) -> AnyView {
         ..Input::default()
     };
     let read_only = state.value("scope") == Some("read");
-    let error = state.error("scope").unwrap_or_default().to_owned();
+    let error = forms::field_error(state, "scope");
     let (form_error, name) = (forms::form_error(state), forms::field(state, name));
     view! {
         <section class="card stack" aria-labelledby="create">
@@ -125,7 +126,7 @@ fn create_form(state: &FormState) -> AnyView {
                             <input type="radio" name="scope" value="read" checked=read_only/>
                             "read only"
                         </label>
-                        <p class="error" data-error-for="scope">{error}</p>
+                        {error}
                     </fieldset>
                     <div class="row end">
                         <button type="submit" class="btn primary">"Create key"</button>
@@ -172,8 +173,9 @@ fn row(key: &ApiKey) -> AnyView {
     let href = format!("/keys?revoke={}", key.id);
     let status = match key.revoked_at {
         Some(_) => view! { <span class="badge">"Revoked"</span> }.into_any(),
-        None => view! { <a class="btn small danger" href=href aria-label=label>"Revoke"</a> }
-            .into_any(),
+        None => {
+            view! { <a class="btn small danger" href=href aria-label=label>"Revoke"</a> }.into_any()
+        }
     };
     view! {
         <tr>

@@ -49,8 +49,8 @@ fn reasons() -> Vec<AnyView> {
         ),
         (
             "Told in time",
-            "At 70, 90 and 100 percent you hear from us, in the app and by mail. Your own cap stops \
-             use where you say.",
+            "At 70, 90 and 100 percent you hear from us, in the app and by mail. Your own cap \
+             stops use where you say.",
         ),
         (
             "One API, one page",

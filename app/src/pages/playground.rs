@@ -67,14 +67,12 @@ fn order(
     let typed = typed.or(web::query_text("prompt").as_deref()).unwrap_or_default().to_owned();
     let chosen = form.value("work").and_then(Work::parse).or(outcome.map(|outcome| outcome.work));
     let chosen = chosen.unwrap_or(Work::Text);
-    let kinds: Vec<AnyView> = offers
-        .iter()
-        .map(|(work, offer)| kind(*work, offer, chosen == *work, engine))
-        .collect();
-    let prompt_error = form.error("prompt").unwrap_or_default().to_owned();
-    let invalid = (!prompt_error.is_empty()).then_some("true");
+    let kinds: Vec<AnyView> =
+        offers.iter().map(|(work, offer)| kind(*work, offer, chosen == *work, engine)).collect();
+    let prompt_error = forms::field_error(form, "prompt");
+    let invalid = form.error("prompt").map(|_| "true");
     let form_error = forms::form_error(form);
-    let work_error = form.error("work").unwrap_or_default().to_owned();
+    let work_error = forms::field_error(form, "work");
     view! {
         <section class="card stack" aria-labelledby="order">
             <h2 id="order">"Make something"</h2>
@@ -94,14 +92,12 @@ fn order(
                         >
                             {typed}
                         </textarea>
-                        <p class="error" id="prompt-error" data-error-for="prompt">
-                            {prompt_error}
-                        </p>
+                        {prompt_error}
                     </div>
                     <fieldset class="stack tight">
                         <legend class="fine">"Kind and price"</legend>
                         {kinds}
-                        <p class="error" data-error-for="work">{work_error}</p>
+                        {work_error}
                     </fieldset>
                     <input type="hidden" name="key" value=key/>
                     {forms::submit("Make it, for the price above")}
@@ -160,7 +156,7 @@ fn result(outcome: Outcome) -> AnyView {
             view! { <div inner_html=picture></div> }.into_any()
         }
     };
-    let told = |text: &str| text.parse().map_or(text.to_owned(), format::credits);
+    let told = |text: &str| text.parse().map_or(text.to_owned(), format::with_unit);
     let again = outcome.replayed.then_some(" It was charged before, and not again.");
     view! {
         <section class="card stack" aria-label="Outcome" id="outcome">
@@ -169,11 +165,11 @@ fn result(outcome: Outcome) -> AnyView {
             <dl class="lines">
                 <div>
                     <dt>"Charged"</dt>
-                    <dd>{told(&outcome.credits)} " credits"</dd>
+                    <dd>{told(&outcome.credits)}</dd>
                 </div>
                 <div class="sum">
                     <dt>"Left"</dt>
-                    <dd>{told(&outcome.available)} " credits"</dd>
+                    <dd>{told(&outcome.available)}</dd>
                 </div>
             </dl>
             <p class="mute fine">"Made offline from your words." {again}</p>

@@ -67,8 +67,10 @@ fn refusal(form: &FormState) -> Option<AnyView> {
 
 fn nothing_sold(engine: &Engine) -> AnyView {
     let about = match engine.config.is_development() {
-        true => "The catalog is empty. Run `catalog push`, or add products with this product's tag \
-                 in Stripe.",
+        true => {
+            "The catalog is empty. Run `catalog push`, or add products with this product's tag \
+                 in Stripe."
+        }
         false => "Nothing is on sale at the moment. Please come back later.",
     };
     view! {
@@ -156,9 +158,8 @@ fn price_line(tier: &Tier) -> AnyView {
 /// The one button of the card: for strangers a way in, for members a way to pay or to change.
 fn choose(tier: &Tier, plan: Option<&PlanRow>, current: bool) -> AnyView {
     let class = if tier.highlight { "btn primary full" } else { "btn full" };
-    let link = |label: String, href: String| {
-        view! { <a class=class href=href>{label}</a> }.into_any()
-    };
+    let link =
+        |label: String, href: String| view! { <a class=class href=href>{label}</a> }.into_any();
     match plan {
         _ if current => {
             let class = "btn full";
@@ -166,7 +167,7 @@ fn choose(tier: &Tier, plan: Option<&PlanRow>, current: bool) -> AnyView {
         }
         None if tier.free => link("Start free".to_owned(), "/sign-up".to_owned()),
         None => both(tier, |price| link(format!("Choose {}", tier.name), sign_up_for(price))),
-        Some(plan) if plan.paid => link("Change in billing".to_owned(), "/billing".to_owned()),
+        Some(plan) if plan.paid => link("Change plan".to_owned(), "/billing".to_owned()),
         Some(_) => both(tier, |price| pay(tier, price, class)),
     }
 }
@@ -224,7 +225,10 @@ fn compare(tiers: &[Tier]) -> AnyView {
     ];
     rows.extend(limits.into_iter().map(|limit| {
         row(spelled(limit), &|tier| {
-            tier.terms.limits.get(limit).map_or("No limit".to_owned(), |n| format::count(*n, "", "").trim().to_owned())
+            tier.terms
+                .limits
+                .get(limit)
+                .map_or("No limit".to_owned(), |n| format::count(*n, "", "").trim().to_owned())
         })
     }));
     rows.extend(features.into_iter().map(|feature| {
@@ -254,8 +258,11 @@ fn compare(tiers: &[Tier]) -> AnyView {
     .into_any()
 }
 
-/// `requests_per_minute` → `Requests per minute`
+/// `requests_per_minute` → `Requests per minute`, `api` → `API`
 fn spelled(name: &str) -> String {
+    if name.len() <= 3 {
+        return name.to_uppercase();
+    }
     let spaced = name.replace(['_', '-', '.'], " ");
     let mut letters = spaced.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
@@ -353,6 +360,7 @@ mod tests {
     #[test]
     fn names_of_limits_are_spelled_out() {
         assert_eq!(spelled("requests_per_minute"), "Requests per minute");
+        assert_eq!(spelled("api"), "API");
         assert_eq!(spelled(""), "");
     }
 }

@@ -42,11 +42,8 @@ pub fn sign_up() -> AnyView {
             return Ok(().into_any());
         }
         let form = forms::state::<SignUp>().await?;
-        let new_password = Input {
-            autocomplete: "new-password",
-            hint: "At least 10 characters.",
-            ..PASSWORD
-        };
+        let new_password =
+            Input { autocomplete: "new-password", hint: "At least 10 characters.", ..PASSWORD };
         Ok(view! {
             <div>
                 <h1>"Sign up"</h1>

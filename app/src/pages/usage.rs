@@ -1,5 +1,7 @@
 //! `/usage`: what was used by day and meter, filtered by a plain GET form, and the single lines.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use server::auth::{Permission, Who};
 use server::clock::{DAY, Millis, add_months};
@@ -8,6 +10,7 @@ use server::gate;
 use server::rates::RateCard;
 use server::units::Credits;
 use server::usage::{self, DayMeter, Usage, UsageQuery};
+use server::{api_keys, orgs};
 
 use super::credits::pager;
 use super::days::daily_card;
@@ -111,7 +114,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         {filters(&filter, &engine.rates)}
         {(filter.span != "12m").then(|| daily_card("Use by day", &chart))}
         {by_meter(&days, &engine.rates)}
-        {events(&lines, more, &filter, &engine.rates)}
+        {events(&lines, more, &filter, &Names::read(&engine, &who.org_id).await?)}
     }
     .into_any())
 }
@@ -198,13 +201,43 @@ fn by_meter(days: &[DayMeter], rates: &RateCard) -> AnyView {
     .into_any()
 }
 
-fn events(lines: &[Usage], more: bool, filter: &Filter, rates: &RateCard) -> AnyView {
+/// What people call the meters, keys and members of the lines.
+struct Names<'a> {
+    rates: &'a RateCard,
+    keys: BTreeMap<String, String>,
+    members: BTreeMap<String, String>,
+}
+
+impl<'a> Names<'a> {
+    async fn read(engine: &'a Engine, org_id: &str) -> Result<Self, AppError> {
+        let keys = api_keys::list(&engine.db, org_id).await?;
+        let members = orgs::members(&engine.db, org_id).await?;
+        Ok(Self {
+            rates: &engine.rates,
+            keys: keys.into_iter().map(|key| (key.id, key.name)).collect(),
+            members: members.into_iter().map(|member| (member.user_id, member.name)).collect(),
+        })
+    }
+
+    /// Who used it: the key, else the member, by name where there is one.
+    fn of(&self, line: &Usage) -> String {
+        let named =
+            |id: &String, names: &BTreeMap<String, String>| names.get(id).unwrap_or(id).clone();
+        match (&line.api_key_id, &line.member) {
+            (Some(key), _) => named(key, &self.keys),
+            (None, Some(member)) => named(member, &self.members),
+            (None, None) => "–".to_owned(),
+        }
+    }
+}
+
+fn events(lines: &[Usage], more: bool, filter: &Filter, names: &Names<'_>) -> AnyView {
     if lines.is_empty() {
         let about = "No line matches these filters.";
         let action = view! { <a class="btn" href="/usage">"Show this period"</a> };
         return layout::empty("Nothing here", about, action.into_any());
     }
-    let rows: Vec<AnyView> = lines.iter().map(|line| event(line, rates)).collect();
+    let rows: Vec<AnyView> = lines.iter().map(|line| event(line, names)).collect();
     let older = lines.last().filter(|_| more).map(|last| filter.older(last));
     view! {
         <section class="card stack tight" aria-labelledby="events">
@@ -233,14 +266,10 @@ fn events(lines: &[Usage], more: bool, filter: &Filter, rates: &RateCard) -> Any
     .into_any()
 }
 
-fn event(line: &Usage, rates: &RateCard) -> AnyView {
+fn event(line: &Usage, names: &Names<'_>) -> AnyView {
+    let rates = names.rates;
     let quantity = Credits::from_micros(line.quantity().micros());
     let unit = rates.meters.get(&line.meter).map(|meter| meter.unit.clone());
-    let by = match (&line.api_key_id, &line.member) {
-        (Some(_), _) => "API key",
-        (None, Some(_)) => "Member",
-        (None, None) => "–",
-    };
     view! {
         <tr>
             <td class="nowrap mute">
@@ -249,7 +278,7 @@ fn event(line: &Usage, rates: &RateCard) -> AnyView {
             <th scope="row">{meter_label(rates, &line.meter)}</th>
             <td class="num wide">{format::credits(quantity)} " " <small>{unit}</small></td>
             <td class="wide">{line.model.clone().unwrap_or_else(|| "–".to_owned())}</td>
-            <td class="wide">{by}</td>
+            <td class="wide">{names.of(line)}</td>
             <td class="num strong">{format::credits(line.credits)}</td>
         </tr>
     }

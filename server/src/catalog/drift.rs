@@ -5,11 +5,11 @@ use std::fmt;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::stripe::shapes::{Metadata, Price, Product};
+use crate::stripe::shapes::{Metadata, Price, Product, TAG};
 
 use super::file::{CatalogFile, WantedPrice, WantedProduct};
 use super::judge::judge;
-use super::parse::{KEYS, TAG};
+use super::parse::KEYS;
 use super::refresh::everything;
 
 /// One thing to do in Stripe.

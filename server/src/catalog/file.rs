@@ -1,4 +1,4 @@
-//! `catalog.toml`: the catalog as a file, to be written into Stripe. Pure but for reading that file.
+//! `catalog.toml`: the catalog as a file, to be written into Stripe. Pure but for reading it.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::stripe::shapes::{Metadata, Product};
+use crate::stripe::shapes::{Metadata, Product, TAG};
 
 use super::Interval;
-use super::parse::{self, TAG};
+use super::parse;
 
 /// The catalog that is built into the program.
 pub const BUILT_IN: &str = include_str!("../../../catalog.toml");

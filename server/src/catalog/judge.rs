@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::stripe::shapes::{Price, Product};
+use crate::stripe::shapes::{Price, Product, TAG};
 
-use super::parse::{self, Definition, Kind, Problem, TAG};
+use super::parse::{self, Definition, Kind, Problem};
 use super::price;
 
 /// The tagged part of an account, judged.

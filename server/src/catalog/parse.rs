@@ -6,11 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::stripe::shapes::{Metadata, Product};
+use crate::stripe::shapes::{Metadata, Product, TAG};
 use crate::units::{Credits, parse_decimal};
 
-/// The metadata key whose value says whose product it is.
-pub const TAG: &str = "product";
 /// The keys that are understood, apart from `limit.<name>`.
 pub const KEYS: &[&str] = &[
     TAG,
@@ -355,7 +353,8 @@ mod tests {
             assert_eq!(problems[0].name, "included_credits", "{bad}");
         }
         let ok = ("included_credits", "1");
-        let cases: &[(&[(&str, &str)], &[&str])] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+        let cases: &[Case] = &[
             (&[], &["included_credits"]),
             (&[("included_spus", "5")], &[]),
             (&[("included_spus", "2"), ok], &["included_spus"]),

@@ -1,8 +1,8 @@
 //! Whether a price can be sold for its product. Pure.
 
-use crate::stripe::shapes::Price;
+use crate::stripe::shapes::{Price, TAG};
 
-use super::parse::{Definition, Kind, Problem, TAG};
+use super::parse::{Definition, Kind, Problem};
 
 /// Checks a price against the product it is of; says what keeps it from being sold.
 pub fn check(price: &Price, product: &Definition, tag: &str) -> Result<(), Problem> {

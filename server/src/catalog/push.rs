@@ -9,7 +9,7 @@ use stripe_types::Currency;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ids;
-use crate::stripe::shapes::Named;
+use crate::stripe::shapes::{Named, TAG};
 
 use super::Interval;
 use super::drift::{Change, changes, to_map};
@@ -110,7 +110,7 @@ fn features(wanted: &WantedProduct) -> Vec<Features> {
 fn create_price(product_id: &str, wanted: &WantedPrice, tag: &str) -> Result<CreatePrice> {
     // The library knows no unknown currency and takes every text, so nothing is lost here.
     let Ok(currency) = wanted.currency.parse::<Currency>();
-    let tag = (super::parse::TAG.to_owned(), tag.to_owned());
+    let tag = (TAG.to_owned(), tag.to_owned());
     let request = CreatePrice::new(currency)
         .product(product_id)
         .unit_amount(wanted.amount)

@@ -11,14 +11,13 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 use stripe_core::customer::{CreateCustomer, RetrieveCustomer};
 
-use crate::catalog::parse::TAG;
 use crate::clock::Millis;
 use crate::db::{Db, Reads, Tx, sql};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::orgs::Who;
 use crate::stripe::inbox::{self, Claim, Status};
-use crate::stripe::shapes::{Customer, Metadata};
+use crate::stripe::shapes::{Customer, Metadata, TAG};
 
 /// The metadata key under which an org's id travels.
 pub const ORG: &str = "org_id";

@@ -9,10 +9,11 @@ use crate::error::{Error, Result};
 
 use super::envelope::Envelope;
 
-/// How long a claim lasts: longer than any look at Stripe with all its attempts.
-const LEASE: Millis = 2 * MINUTE;
+/// How long a claim lasts. A look that takes longer may be done by somebody else as well: tickets
+/// keep the older one from being written.
+const LEASE: Millis = 20 * SECOND;
 /// How often an event is tried before it waits for a person.
-const ATTEMPTS_MAX: i64 = 12;
+const ATTEMPTS_MAX: i64 = 14;
 
 /// What may become of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,10 +216,10 @@ pub async fn park(tx: &mut Tx, claim: &Claim, reason: &str, now: Millis) -> Resu
     postpone(tx, claim, Status::Unmatched, reason, pause, now).await
 }
 
-/// 5 s, 10 s, 20 s … up to the ceiling.
+/// 2 s, 4 s, 8 s … up to the ceiling.
 fn pause(attempts: i64, ceiling: Millis) -> Millis {
     let doublings = attempts.clamp(1, 20) - 1;
-    (5 * SECOND << doublings).min(ceiling)
+    ((2 * SECOND) << doublings).min(ceiling)
 }
 
 async fn postpone(
@@ -283,6 +284,6 @@ mod tests {
     #[test]
     fn pauses_double_up_to_their_ceiling() {
         let pauses: Vec<i64> = [1, 2, 3, 8, 99].map(|n| pause(n, HOUR) / SECOND).to_vec();
-        assert_eq!(pauses, [5, 10, 20, 640, 3_600]);
+        assert_eq!(pauses, [2, 4, 8, 256, 3_600]);
     }
 }

@@ -108,7 +108,8 @@ mod tests {
         let v1 = |time: i64| format!("t={time},v1={}", sign("whsec_a", time, BODY));
         let (one, both) = (secrets(&["whsec_a"]), secrets(&["whsec_old", "whsec_a"]));
         use Refusal::*;
-        let cases: Vec<(&str, &[Secret], Option<String>, Result<(), Refusal>)> = vec![
+        type Case<'a> = (&'a str, &'a [Secret], Option<String>, Result<(), Refusal>);
+        let cases: Vec<Case> = vec![
             ("plain", &one, Some(v1(t)), Ok(())),
             ("space after the comma", &one, Some(format!("t={t}, v1={good}")), Ok(())),
             ("upper-case hex", &one, Some(format!("t={t},v1={}", good.to_uppercase())), Ok(())),

@@ -19,7 +19,7 @@ use crate::orgs::{self, Permission, Who};
 use crate::stripe::inbox::Claim;
 use crate::stripe::shapes::Portal;
 
-use super::{Current, current, sync};
+use super::{Current, current, portal_configuration, sync};
 
 /// What the portal is opened for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +87,7 @@ pub async fn portal_for(engine: &Engine, who: &Who, flow: Flow) -> Result<String
     let current = current(&engine.db, &who.org_id).await?;
     let mut request = CreateBillingPortalSession::new()
         .customer(customer)
+        .configuration(portal_configuration::current(engine).await?)
         .return_url(format!("{base}/billing?from=portal"));
     if let Some(flow) = flow_data(flow, current.as_ref()) {
         request = request.flow_data(flow);

@@ -8,6 +8,7 @@ mod allowance;
 mod apply;
 mod checkout;
 mod invoices;
+mod portal_configuration;
 pub mod sync;
 mod targets;
 

@@ -92,33 +92,32 @@ pub async fn session(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced>
         {
             return Ok(verdict);
         }
-        let Some(ticket) = ticket else { continue };
-        // These take tickets of their own and are done before this one is used.
-        if let Some(made) = &found.subscription {
-            subscription_of_session(engine, made, found.invoice.as_deref()).await?;
+        if found.mode != "payment" {
+            return plan_session(engine, &found, claim).await;
         }
+        let Some(ticket) = ticket else { continue };
         know_prices(engine, &prices).await?;
         let Some((mut tx, org_id)) = look.write(engine, ticket).await? else { continue };
         let now = engine.clock.now();
-        if found.mode == "payment" {
-            topups::settle(&mut tx, &found, &org_id, now).await?;
-        }
+        topups::settle(&mut tx, &found, &org_id, now).await?;
         checkouts::close(&mut tx, &found, now).await?;
         return finish(engine, tx, claim).await;
     }
     Err(Error::Unavailable)
 }
 
-async fn subscription_of_session(
-    engine: &Engine,
-    subscription_id: &str,
-    invoice_id: Option<&str>,
-) -> Result<()> {
-    Box::pin(subscription(engine, subscription_id, &Claim::default())).await?;
-    if let Some(invoice_id) = invoice_id {
-        Box::pin(invoice(engine, invoice_id, &Claim::default())).await?;
+/// A checkout for a plan changes nothing by itself: the subscription and the invoice that it made
+/// do, and are looked at with tickets of their own.
+async fn plan_session(engine: &Engine, seen: &Session, claim: &Claim) -> Result<Synced> {
+    if let Some(id) = &seen.subscription {
+        subscription(engine, id, &Claim::default()).await?;
     }
-    Ok(())
+    if let Some(id) = &seen.invoice {
+        invoice(engine, id, &Claim::default()).await?;
+    }
+    let mut tx = engine.db.begin().await?;
+    checkouts::close(&mut tx, seen, engine.clock.now()).await?;
+    finish(engine, tx, claim).await
 }
 
 /// What is known of the customer while looking.

@@ -124,15 +124,6 @@ impl Browser {
         self.page.url().await.ok().flatten().unwrap_or_default()
     }
 
-    /// What this JavaScript expression is, as text.
-    pub async fn ask(&self, expression: &str) -> String {
-        let value = self.page.evaluate(expression).await.expect("evaluated");
-        value.into_value::<serde_json::Value>().map_or(String::new(), |value| match value {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        })
-    }
-
     /// Closes the browser.
     pub async fn close(mut self) {
         self.chromium.close().await.expect("closed");

@@ -123,7 +123,10 @@ fn built() -> &'static (PathBuf, PathBuf) {
             .status()
             .expect("cargo runs");
         assert!(build.success(), "the program is built");
-        (root.join("target/debug").join(app::PROGRAM), root.join("target/site"))
+        let manifest = std::fs::read_to_string(root.join("app/Cargo.toml")).expect("a manifest");
+        let manifest: toml::Table = toml::from_str(&manifest).expect("TOML");
+        let name = manifest["bin"][0]["name"].as_str().expect("the program's name");
+        (root.join("target/debug").join(name), root.join("target/site"))
     })
 }
 

@@ -8,15 +8,18 @@ const CARD: [(&str, &str); 4] =
 /// Chooses the plan whose form carries this price, and arrives at the card page.
 async fn choose(person: &Person, path: &str, form: &str, price: &str) -> Page {
     let page = person.visit(path).await;
-    let mut forms = page.forms();
-    let sells = |one: &tests::Form| one.fields.iter().any(|(_, value)| value == price);
-    forms.retain(|one| one.action.contains(form) && sells(one));
-    let form = forms.first().unwrap_or_else(|| panic!("no {form} for {price}: {}", page.text()));
-    person.submit(&page, form).await
+    let mut forms = page.forms().into_iter().filter(|one| one.action.contains(form));
+    let sells = |one: tests::Form| match one.fields.iter().any(|(_, value)| value == price) {
+        true => Some(one),
+        false => one.pressed(price),
+    };
+    let form = forms.find_map(sells);
+    let form = form.unwrap_or_else(|| panic!("no {price} to buy: {}", page.text()));
+    person.submit(&page, &form).await
 }
 
 async fn price_of(world: &World, lookup_key: &str) -> String {
-    let text = "select id from catalog_prices where lookup_key = $1";
+    let text = "select price_id from catalog_prices where lookup_key = $1";
     let statement = server::db::sql(text).bind(lookup_key);
     let found = world.engine.db.optional::<(String,)>(statement).await.expect("read");
     found.unwrap_or_else(|| panic!("no price {lookup_key}")).0
@@ -112,7 +115,7 @@ async fn canceling_at_period_end_keeps_access_until_then_and_can_be_undone() {
     subscribe(&world, &ada).await;
     let cancel = async |path: &'static str| {
         let page = ada.visit("/billing").await;
-        let portal = ada.fill(&page, "open_portal", &[]).await;
+        let portal = ada.fill(&page, "open_portal", &[("task", "")]).await;
         portal.must_say("Pro");
         let page = match path {
             "/resume" => portal,
@@ -151,7 +154,7 @@ async fn a_failed_renewal_is_forgiven_for_its_grace_and_then_refused_until_paid(
     world.settle().await;
     // The card is replaced by one that fails when charged.
     let page = ada.visit("/billing").await;
-    let portal = ada.fill(&page, "open_portal", &[]).await;
+    let portal = ada.fill(&page, "open_portal", &[("task", "")]).await;
     let link = portal.link("pdate").expect("a way to update the card");
     let form = ada.visit(portal.url.join(&link).expect("an address").as_str()).await;
     let mut values = CARD;

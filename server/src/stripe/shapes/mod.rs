@@ -3,10 +3,14 @@
 //! Lenient where nothing depends on it (metadata may be null, an object may be expanded or only
 //! named), strict where something does: a missing status or period is an error, never a guess.
 
+mod invoice;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+pub use invoice::{Invoice, Line, Period};
 
 /// A page of a list.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -34,6 +38,9 @@ macro_rules! identified {
     )*};
 }
 identified!(Product, Price, Line, Event);
+
+/// The metadata key whose value says whose product an object belongs to.
+pub const TAG: &str = "product";
 
 /// Metadata, empty where Stripe sends null.
 pub type Metadata = BTreeMap<String, String>;
@@ -197,132 +204,6 @@ impl Subscription {
     pub fn ends_at(&self) -> Option<i64> {
         let ends = self.items.data.iter().filter_map(|item| self.period(item)).map(|p| p.1);
         self.cancel_at.or_else(|| self.cancel_at_period_end.then(|| ends.max()).flatten())
-    }
-}
-
-/// `in_…`
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Invoice {
-    /// Its id.
-    pub id: String,
-    /// Whose it is.
-    #[serde(deserialize_with = "reference")]
-    pub customer: Option<String>,
-    /// draft, open, paid, void or uncollectible; null is a draft.
-    #[serde(default, deserialize_with = "nullable")]
-    pub status: String,
-    /// The number people read.
-    pub number: Option<String>,
-    /// Minor units.
-    pub total: i64,
-    /// Three lowercase letters.
-    pub currency: String,
-    /// Stripe's page for it.
-    pub hosted_invoice_url: Option<String>,
-    /// Stripe's PDF of it.
-    pub invoice_pdf: Option<String>,
-    /// In seconds.
-    pub created: i64,
-    /// The first of its lines.
-    pub lines: List<Line>,
-    #[serde(default, deserialize_with = "nullable")]
-    parent: Parent,
-    #[serde(default, deserialize_with = "reference")]
-    subscription: Option<String>,
-}
-
-impl Invoice {
-    /// The subscription it belongs to, wherever the shape keeps it. (A13)
-    pub fn subscription(&self) -> Option<&str> {
-        let details = self.parent.subscription_details.as_ref();
-        details.and_then(|d| d.subscription.as_deref()).or(self.subscription.as_deref())
-    }
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Parent {
-    subscription_details: Option<SubscriptionDetails>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct SubscriptionDetails {
-    #[serde(default, deserialize_with = "reference")]
-    subscription: Option<String>,
-}
-
-/// `il_…`
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Line {
-    /// Its id.
-    pub id: String,
-    /// Minor units, before discounts and taxes.
-    pub amount: i64,
-    /// How many.
-    pub quantity: Option<i64>,
-    /// What it pays for.
-    pub period: Period,
-    #[serde(default, deserialize_with = "nullable")]
-    parent: LineParent,
-    #[serde(default, deserialize_with = "nullable")]
-    pricing: Pricing,
-    #[serde(default, deserialize_with = "reference")]
-    price: Option<String>,
-    #[serde(default, deserialize_with = "reference")]
-    subscription_item: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
-    proration: bool,
-}
-
-/// Half open, in seconds.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct Period {
-    /// From.
-    pub start: i64,
-    /// Until.
-    pub end: i64,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct LineParent {
-    subscription_item_details: Option<ItemDetails>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct ItemDetails {
-    #[serde(default, deserialize_with = "reference")]
-    subscription_item: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
-    proration: bool,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Pricing {
-    price_details: Option<PriceDetails>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct PriceDetails {
-    #[serde(default, deserialize_with = "reference")]
-    price: Option<String>,
-}
-
-impl Line {
-    /// The price it was computed from.
-    pub fn price(&self) -> Option<&str> {
-        let details = self.pricing.price_details.as_ref();
-        details.and_then(|d| d.price.as_deref()).or(self.price.as_deref())
-    }
-
-    /// The subscription item it pays for.
-    pub fn item(&self) -> Option<&str> {
-        let details = self.parent.subscription_item_details.as_ref();
-        details.and_then(|d| d.subscription_item.as_deref()).or(self.subscription_item.as_deref())
-    }
-
-    /// Whether it is for a part of a period.
-    pub fn is_proration(&self) -> bool {
-        let details = self.parent.subscription_item_details.as_ref();
-        details.map_or(self.proration, |details| details.proration)
     }
 }
 
