@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::mail::{self, Template};
 use crate::orgs;
-use crate::units::Credits;
+use crate::units::{Credits, spoken};
 
 /// Something to tell.
 #[derive(Clone, Debug)]
@@ -86,6 +86,7 @@ fn words(news: &News) -> (&'static str, &'static str, String, String) {
                 100 => "Bought credits come next; without them use stops.",
                 _ => "Buy credits or change the plan to go on without a stop.",
             };
+            let (used, whole) = (spoken(*used), spoken(*whole));
             let detail = format!("{used} of {whole} credits. It resets on {date}. {then}");
             ("allowance", level, title, detail)
         }
@@ -97,6 +98,7 @@ fn words(news: &News) -> (&'static str, &'static str, String, String) {
                 true => "Use that would pass it is refused",
                 false => "Use goes on past it, because the cap only warns",
             };
+            let (used, cap) = (spoken(*used), spoken(*cap));
             let detail = format!("{used} of {cap} credits. {then} until {date}.");
             ("cap", level, title, detail)
         }

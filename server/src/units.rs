@@ -246,6 +246,17 @@ pub fn money(amount: i64, currency: &str) -> String {
     }
 }
 
+/// Credits for people: `7,612`, `0.25`
+pub fn spoken(credits: Credits) -> String {
+    let text = credits.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let point = if fraction.is_empty() { "" } else { "." };
+    match whole.parse() {
+        Ok(whole) => format!("{}{point}{fraction}", group_thousands(whole)),
+        Err(_) => text,
+    }
+}
+
 /// `7612` → `7,612`
 pub fn group_thousands(number: u64) -> String {
     let digits = number.to_string();

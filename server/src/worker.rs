@@ -12,7 +12,7 @@ use crate::clock::{HOUR, MINUTE, Millis};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::{self, Claimed, Failure};
-use crate::{credits, entitlements, mail, reconciliation, webhooks};
+use crate::{credits, mail, reconciliation, subscriptions, webhooks};
 
 /// How long an idle worker waits when nobody wakes it.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const SWEEPS: usize = 20;
 /// What comes round again and again, and how often.
 const SCHEDULES: [(&str, Millis); 4] = [
     ("credits.sweep", MINUTE),
-    ("entitlements.grace", MINUTE),
+    ("subscriptions.turn", MINUTE),
     ("identity.tidy", HOUR),
     ("stripe.events", 5 * MINUTE),
 ];
@@ -225,25 +225,11 @@ async fn take_turn(engine: &Engine, name: &str) -> Result<()> {
             }
             Ok(())
         }
-        "entitlements.grace" => end_graces(engine).await,
+        "subscriptions.turn" => subscriptions::turn(engine).await.map(drop),
         "identity.tidy" => tidy_identity(engine).await,
         "stripe.events" => reconciliation::poll_events(engine).await.map(drop),
         other => Err(Error::internal(format!("no such schedule: {other}"))),
     }
-}
-
-/// Derives anew what orgs may use whose grace for a missed payment is over.
-async fn end_graces(engine: &Engine) -> Result<()> {
-    let now = engine.clock.now();
-    let mut tx = engine.db.begin().await?;
-    let overdue = entitlements::overdue(&mut tx, now).await?;
-    tx.commit().await?;
-    for org_id in overdue {
-        let mut tx = engine.db.begin().await?;
-        entitlements::derive(&mut tx, &org_id, now).await?;
-        tx.commit().await?;
-    }
-    Ok(())
 }
 
 /// Removes sessions and throttles that are over.

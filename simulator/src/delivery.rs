@@ -148,7 +148,7 @@ fn prepare(world: &World, delivery: &Value, ordered: bool) -> Option<Attempt> {
         endpoint: delivery.text("endpoint").to_owned(),
         ordered,
         url: endpoint.text("url").to_owned(),
-        signature: sign(secret, world.now(), &body),
+        signature: sign(secret, real_ms().div_euclid(1000), &body),
         body,
     })
 }

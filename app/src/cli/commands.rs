@@ -312,7 +312,7 @@ pub async fn keys(engine: &Engine, command: Keys) -> Result<Report> {
 /// `clock advance`
 pub async fn clock(engine: &Engine, command: ClockCommand) -> Result<Report> {
     let ClockCommand::Advance { seconds } = command;
-    let now = clock::rfc3339(dev::advance(engine, seconds).await?);
+    let now = clock::rfc3339(dev::advance(engine, seconds, dev::SEEN_BY_OTHERS).await?);
     Ok(Report::done(format!("It is {now}."), json!({ "now": now })))
 }
 

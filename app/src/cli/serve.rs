@@ -32,6 +32,10 @@ pub async fn serve(config: Config, demo: bool) -> Result<Report> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(worker::run(engine.clone(), stopping.clone()));
+    // A local stand-in is filled in a moment, so nobody sees an empty shop; Stripe itself may take
+    // its time or be away, and must not hold up the start.
+    let simulated = crate::dev::simulator_url(&engine).is_some();
+    let at_once = if simulated { Some(prepare(&engine, demo).await) } else { None };
     let site = Site::beside_the_program();
     let service = router(engine.clone(), site).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(told(stopping.clone()));
@@ -40,7 +44,10 @@ pub async fn serve(config: Config, demo: bool) -> Result<Report> {
             tracing::error!("the server ended: {error}");
         }
     });
-    let prepared = prepare(&engine, demo).await;
+    let prepared = match at_once {
+        Some(prepared) => prepared,
+        None => prepare(&engine, demo).await,
+    };
     if let Ok(made) = &prepared {
         welcome(&engine, demo, *made);
         interrupted().await;

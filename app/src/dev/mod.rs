@@ -3,6 +3,8 @@
 
 pub mod simulator;
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
@@ -39,16 +41,24 @@ pub fn simulator_url(engine: &Engine) -> Option<String> {
     config.stripe_api_base.clone().filter(|_| config.is_development() && config.simulated())
 }
 
+/// How soon a server sees a clock that another process moved, and a little more.
+pub const SEEN_BY_OTHERS: Duration = Duration::from_millis(400);
+
 /// Moves our clock and the simulator's forward by whole seconds; answers the new time. Ours goes
-/// first, so that nothing the simulator sends comes from our future.
-pub async fn advance(engine: &Engine, seconds: i64) -> Result<Millis> {
+/// first, and then `pause` passes, so that nothing the simulator sends comes from the future of
+/// whoever receives it.
+pub async fn advance(engine: &Engine, seconds: i64, pause: Duration) -> Result<Millis> {
     if !engine.config.is_development() {
         let message = "The clock can be moved in development only.";
         return Err(Error::Forbidden(message.to_owned()));
     }
     let mut tx = engine.db.begin().await?;
-    let now = engine.clock.advance(&mut tx, seconds).await?;
+    engine.clock.advance(&mut tx, seconds).await?;
     tx.commit().await?;
+    // Whoever looked while this was not yet committed has seen the old time.
+    engine.clock.refresh(&engine.db).await?;
+    let now = engine.clock.now();
+    tokio::time::sleep(pause).await;
     if let Some(url) = simulator_url(engine) {
         simulator::advance(&url, seconds).await?;
     }
@@ -66,7 +76,7 @@ struct Move {
 
 async fn move_clock(State(engine): State<Engine>, Form(form): Form<Move>) -> Redirect {
     let moved = match seconds(&form, engine.clock.now()) {
-        Some(seconds) => advance(&engine, seconds).await,
+        Some(seconds) => advance(&engine, seconds, Duration::ZERO).await,
         None => Err(Error::invalid("seconds", "Enter a whole number of seconds, such as 3600.")),
     };
     let pair = match moved {

@@ -112,7 +112,9 @@ fn hand_over(book: &mut Book, allowance: &Allowance, at: Millis) -> Result<()> {
     for index in 0..book.grants.len() {
         let grant = &book.grants[index];
         let free = grant.source_kind == Source::Free.word();
-        let earlier = grant.is_allowance() && grant.period_start.is_some_and(|s| s < start);
+        // Another subscription's or add-on's allowance has a successor of its own. (B15)
+        let own = grant.source_ref.split(':').next() == Some(&allowance.item);
+        let earlier = own && grant.period_start.is_some_and(|s| s < start);
         if grant.ended_at.is_some() || !(free || earlier) {
             continue;
         }

@@ -185,9 +185,9 @@ fn alert(
     };
     let reset = resets_on.map_or(String::new(), |at| format!(" It resets on {}.", date(at)));
     Words {
-        subject: format!("{percent} % of {what} used"),
+        subject: format!("{percent}% of {what} used"),
         paragraphs: vec![
-            format!("Your org has used {used} of {ceiling} credits, {percent} % of {what}.{reset}"),
+            format!("Your org has used {used} of {ceiling} credits, {percent}% of {what}.{reset}"),
             consequence.to_owned(),
         ],
         link: Some(("Open the dashboard", format!("{base_url}/dashboard"))),
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn an_alert_names_the_numbers_and_the_day() {
         let letter = every_template()[1].write("Turnpike", "https://app.example.com");
-        assert_eq!(letter.subject, "70 % of the credits your plan includes used");
+        assert_eq!(letter.subject, "70% of the credits your plan includes used");
         assert!(letter.text.contains("used 700 of 1000 credits"), "{}", letter.text);
         assert!(letter.text.contains("resets on 3 November 2026"), "{}", letter.text);
     }

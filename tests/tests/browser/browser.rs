@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chromiumoxide::browser::{Browser as Chromium, BrowserConfig};
+use chromiumoxide::cdp::browser_protocol::dom::{GetOuterHtmlParams, ScrollIntoViewIfNeededParams};
+use chromiumoxide::types::ClickOptions;
 use chromiumoxide::{Element, Page};
 use futures::StreamExt as _;
 use tempfile::TempDir;
@@ -56,28 +58,42 @@ impl Browser {
         let paths = ["button", "a", "label", "summary"].map(|tag| {
             format!("//{tag}[contains(normalize-space(.), {quoted}) and not(@disabled)]")
         });
-        let element = self.wait_for(&paths.join(" | "), text).await;
-        element.scroll_into_view().await.expect("scrolled");
-        element.click().await.expect("clicked");
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        self.click_at(&paths.join(" | ")).await;
     }
 
-    /// Clicks what this XPath finds.
+    /// Clicks the first visible thing that this XPath finds.
     pub async fn click_at(&self, path: &str) {
-        let element = self.wait_for(path, path).await;
-        element.scroll_into_view().await.expect("scrolled");
-        element.click().await.expect("clicked");
+        self.press(path, 1).await;
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
 
     /// Types into the field with this name, in place of what was there.
     pub async fn fill(&self, name: &str, value: &str) {
         let path = format!("//input[@name=\"{name}\"] | //textarea[@name=\"{name}\"]");
-        let element = self.wait_for(&path, name).await;
-        element.scroll_into_view().await.expect("scrolled");
-        element.focus().await.expect("focused");
-        element.call_js_fn("function() { this.value = ''; }", false).await.ok();
+        // The third click on a field marks all that is in it.
+        let element = self.press(&path, 3).await;
         element.type_str(value).await.expect("typed");
+    }
+
+    /// Clicks as a hand does, with no script in the page: scripts may be off.
+    async fn press(&self, path: &str, clicks: u32) -> Element {
+        let begun = Instant::now();
+        loop {
+            for element in self.page.find_xpaths(path).await.unwrap_or_default() {
+                let node = element.backend_node_id;
+                let scroll = ScrollIntoViewIfNeededParams::builder().backend_node_id(node).build();
+                let seen = self.page.execute(scroll).await.is_ok();
+                let point = element.clickable_point().await.ok().filter(|_| seen);
+                let Some(point) = point else { continue };
+                let options = ClickOptions::builder().click_count(clicks).build();
+                if self.page.click_with(point, options).await.is_ok() {
+                    return element;
+                }
+            }
+            let (url, text) = (self.url().await, self.text().await);
+            assert!(begun.elapsed() < PATIENCE, "{path} is not on {url}: {text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Waits until the page says this.
@@ -110,7 +126,7 @@ impl Browser {
 
     /// Everything one can read on the page, white space folded.
     pub async fn text(&self) -> String {
-        let html = self.page.content().await.unwrap_or_default();
+        let html = self.html().await.unwrap_or_default();
         let page = tests::Page {
             url: url::Url::parse("http://here/").expect("an address"),
             status: 200,
@@ -131,16 +147,11 @@ impl Browser {
         self.handler.abort();
     }
 
-    async fn wait_for(&self, path: &str, what: &str) -> Element {
-        let begun = Instant::now();
-        loop {
-            if let Ok(element) = self.page.find_xpath(path).await {
-                return element;
-            }
-            let (url, text) = (self.url().await, self.text().await);
-            assert!(begun.elapsed() < PATIENCE, "“{what}” is not on {url}: {text}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    /// The document as it stands, asked of the browser and not of the page.
+    async fn html(&self) -> Option<String> {
+        let document = self.page.get_document().await.ok()?;
+        let outer = GetOuterHtmlParams::builder().node_id(document.node_id).build();
+        Some(self.page.execute(outer).await.ok()?.result.outer_html)
     }
 }
 

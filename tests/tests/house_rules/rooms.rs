@@ -190,12 +190,10 @@ fn the_crates_keep_their_distance() {
     for (folder, strangers, reason) in WALLS {
         let manifest = source::file(&format!("{folder}/Cargo.toml"));
         let table: toml::Table = manifest.text.parse().expect("a manifest");
-        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let needs = table.get(section).and_then(toml::Value::as_table);
-            for stranger in strangers {
-                if needs.is_some_and(|needs| needs.contains_key(*stranger)) {
-                    offences.push(format!("{} needs {stranger}: {reason}", manifest.path));
-                }
+        let needs = table.get("dependencies").and_then(toml::Value::as_table);
+        for stranger in strangers {
+            if needs.is_some_and(|needs| needs.contains_key(*stranger)) {
+                offences.push(format!("{} needs {stranger}: {reason}", manifest.path));
             }
         }
     }

@@ -34,7 +34,7 @@ pub const LAYERS: [&[Room]; 6] = [
         Room { name: "mail", calls: &["jobs"], up: &[WORKFLOW] },
     ],
     &[
-        room("orgs", &["audit"]),
+        room("orgs", &[]),
         room("api_keys", &["audit"]),
         Room {
             name: "auth",
@@ -49,7 +49,7 @@ pub const LAYERS: [&[Room]; 6] = [
         room("stripe", &[]),
         room("rates", &[]),
         Room { name: "catalog", calls: &["stripe"], up: &[WORKFLOW] },
-        Room { name: "blocks", calls: &[], up: &[LOCK] },
+        room("blocks", &[]),
         Room { name: "entitlements", calls: &["blocks", "catalog"], up: &[LOCK] },
     ],
     &[
@@ -73,16 +73,31 @@ pub const LAYERS: [&[Room]; 6] = [
         },
     ],
     &[
-        Room { name: "customers", calls: &["orgs", "stripe"], up: &[WORKFLOW] },
+        Room { name: "customers", calls: &["catalog", "orgs", "stripe"], up: &[WORKFLOW] },
         Room {
-            name: "subscriptions",
-            calls: &["catalog", "credits", "customers", "entitlements", "stripe"],
+            name: "topups",
+            calls: &["audit", "catalog", "credits", "customers", "mail", "orgs", "stripe"],
             up: &[WORKFLOW],
         },
-        Room { name: "topups", calls: &["catalog", "credits", "customers"], up: &[WORKFLOW] },
+        Room {
+            name: "subscriptions",
+            calls: &[
+                "audit",
+                "blocks",
+                "catalog",
+                "credits",
+                "customers",
+                "entitlements",
+                "mail",
+                "orgs",
+                "stripe",
+                "topups",
+            ],
+            up: &[WORKFLOW],
+        },
         Room {
             name: "webhooks",
-            calls: &["catalog", "customers", "stripe", "subscriptions", "topups"],
+            calls: &["catalog", "customers", "stripe", "subscriptions"],
             up: &[WORKFLOW],
         },
         Room { name: "reconciliation", calls: &["stripe", "webhooks"], up: &[WORKFLOW] },
@@ -106,7 +121,16 @@ pub const LAYERS: [&[Room]; 6] = [
         ),
         room(
             "worker",
-            &["auth", "credits", "engine", "jobs", "mail", "reconciliation", "webhooks"],
+            &[
+                "auth",
+                "credits",
+                "engine",
+                "entitlements",
+                "jobs",
+                "mail",
+                "reconciliation",
+                "webhooks",
+            ],
         ),
     ],
 ];
