@@ -5,6 +5,8 @@ use leptos::prelude::*;
 use server::api_keys::{self, NewKey};
 use server::audit::Actor;
 use server::auth::Permission;
+use server::engine::Engine;
+use server::entitlements;
 
 use crate::error::AppError;
 use crate::{forms, session, web};
@@ -24,6 +26,7 @@ pub async fn create_key(
         "read" => "read",
         _ => return Err(AppError::field("scope", "Choose what the key may do.")),
     };
+    check_limit(&engine, &who.org_id).await?;
     let new = NewKey {
         org: Some(who.org_id.clone()),
         name,
@@ -40,6 +43,20 @@ pub async fn create_key(
     web::set_cookie(&cookie)?;
     web::redirect("/keys");
     Ok(())
+}
+
+/// Refuses a key more than the plan includes.
+async fn check_limit(engine: &Engine, org_id: &str) -> Result<(), AppError> {
+    let entitled = entitlements::of(&engine.db, org_id).await?;
+    let Some(limit) = entitled.limits.get("keys") else { return Ok(()) };
+    let keys = api_keys::list(&engine.db, org_id).await?;
+    let live = keys.iter().filter(|key| key.revoked_at.is_none()).count();
+    if i64::try_from(live).unwrap_or(i64::MAX) < *limit {
+        return Ok(());
+    }
+    let plan = &entitled.plan.tier_name;
+    let message = format!("{plan} includes {limit} API keys. Revoke one, or change the plan.");
+    Err(AppError::field("name", message))
 }
 
 /// Revokes a key, from now on and for good.

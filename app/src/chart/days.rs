@@ -167,15 +167,12 @@ impl DayChart {
             let x = percent((position * 2 + 1) * 10_000 / (self.room * 2));
             let text = format::short_day(day.start);
             let (number, month) = text.split_once(' ').unwrap_or((&text, ""));
-            let (class, more) = match index == today {
-                true => (" class=\"passed\"", ", last day shown"),
-                false => ("", ""),
-            };
+            let class = if index == today { " class=\"passed\"" } else { "" };
             // Writing into a String cannot fail.
             let _ = write!(
                 svg,
                 "<text{class} x=\"{x}\" y=\"206\" text-anchor=\"middle\">{number}\
-                 <tspan class=\"wide\"> {month}</tspan><tspan class=\"sr\">{more}</tspan></text>"
+                 <tspan class=\"wide\"> {month}</tspan></text>"
             );
         }
     }

@@ -118,7 +118,7 @@ impl Book {
     pub fn settle(&mut self, at: Millis) -> Result<()> {
         for index in 0..self.grants.len() {
             if self.grants[index].is_due(at) {
-                self.expire(index, at, "expired")?;
+                self.expire(index, at, "Expired")?;
             }
         }
         self.turn_period(at);
@@ -175,7 +175,7 @@ impl Book {
             let id = ids::derived("grant", start, &grant.source_ref);
             let period = (Some(start), Some(end));
             let grant = Grant { id, period_start: period.0, period_end: period.1, ..grant };
-            self.put_in(grant, &Actor::System, "free allowance of the month")?;
+            self.put_in(grant, &Actor::System, "Free allowance of the month")?;
         }
         self.turn_period(at);
         Ok(())
@@ -233,7 +233,7 @@ impl Book {
                 to: Account::Debt,
                 amount: owed,
             };
-            self.post(Kind::DebtPaid, at, &Actor::System, "paid an earlier debt", &[pays])?;
+            self.post(Kind::DebtPaid, at, &Actor::System, "Paid an earlier debt", &[pays])?;
         }
         Ok(id)
     }

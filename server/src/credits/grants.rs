@@ -121,7 +121,7 @@ fn hand_over(book: &mut Book, allowance: &Allowance, at: Millis) -> Result<()> {
         if !free {
             left = left.plus(grant.remaining).unwrap_or(left);
         }
-        book.expire(index, at, "followed by the next allowance")?;
+        book.expire(index, at, "Followed by the next allowance")?;
     }
     let carried = left.min(allowance.rollover_max);
     if carried.is_positive() {
@@ -130,7 +130,7 @@ fn hand_over(book: &mut Book, allowance: &Allowance, at: Millis) -> Result<()> {
         let grant = book.new_grant(Source::Rollover, source_ref, carried, at, expires);
         let grant =
             Grant { period_start: Some(start), period_end: Some(allowance.period.1), ..grant };
-        book.put_in(grant, &Actor::System, "carried over from the period before")?;
+        book.put_in(grant, &Actor::System, "Carried over from the period before")?;
     }
     Ok(())
 }

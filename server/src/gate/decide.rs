@@ -236,7 +236,8 @@ mod tests {
 
     const CARD: &str = "version = \"1\"
         [meters.text]\nlabel = \"Text\"\nunit = \"text\"\nfeature = \"text\"\nrate = \"1\"
-        [meters.tokens]\nlabel = \"Tokens\"\nunit = \"token\"\n[meters.tokens.models]\n\"a*\" = \"1\"";
+        [meters.tokens]\nlabel = \"Tokens\"\nunit = \"token\"
+        [meters.tokens.models]\n\"a*\" = \"1\"";
 
     /// An org for which everything is in order: 10 credits, text and the models a* and b.
     struct Case {

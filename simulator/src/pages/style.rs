@@ -44,7 +44,8 @@ input[aria-invalid=true] { border-color: var(--bad); }
   padding: .75rem 1rem; margin: 0 0 1rem; }
 button, .button { font: inherit; font-weight: 600; min-height: 2.75rem; padding: .5rem 1rem;
   border-radius: 6px; border: 1px solid var(--edge); background: var(--surface);
-  color: var(--ink); cursor: pointer; text-decoration: none; display: inline-flex; align-items: center; justify-content: center; }
+  color: var(--ink); cursor: pointer; text-decoration: none; display: inline-flex;
+  align-items: center; justify-content: center; }
 button.main { background: var(--accent); border-color: var(--accent); color: var(--on);
   width: 100%; margin-top: 1.25rem; }
 button.quiet { font-weight: 400; font-size: .8125rem; min-height: 2.25rem; }

@@ -158,12 +158,15 @@ fn every_rust_file_is_reached() {
 /// What cargo compiles by itself: libraries, programs and tests.
 fn is_crate_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
-    match parts.as_slice() {
-        [.., "src", "lib.rs" | "main.rs"] | [.., "build.rs"] => true,
-        [.., "src", "bin", _] | [.., "src", "bin", _, "main.rs"] => true,
-        [_, "tests", _] | [_, "tests", _, "main.rs"] => true,
-        _ => false,
-    }
+    matches!(
+        parts.as_slice(),
+        [.., "src", "lib.rs" | "main.rs"]
+            | [.., "build.rs"]
+            | [.., "src", "bin", _]
+            | [.., "src", "bin", _, "main.rs"]
+            | [_, "tests", _]
+            | [_, "tests", _, "main.rs"]
+    )
 }
 
 fn reach(path: &str, files: &[Source], known: &BTreeSet<&str>, reached: &mut BTreeSet<String>) {

@@ -73,7 +73,7 @@ pub const LAYERS: [&[Room]; 6] = [
         },
     ],
     &[
-        Room { name: "customers", calls: &["catalog", "orgs", "stripe"], up: &[WORKFLOW] },
+        Room { name: "customers", calls: &["orgs", "stripe"], up: &[WORKFLOW] },
         Room {
             name: "topups",
             calls: &["audit", "catalog", "credits", "customers", "mail", "orgs", "stripe"],
@@ -125,10 +125,10 @@ pub const LAYERS: [&[Room]; 6] = [
                 "auth",
                 "credits",
                 "engine",
-                "entitlements",
                 "jobs",
                 "mail",
                 "reconciliation",
+                "subscriptions",
                 "webhooks",
             ],
         ),

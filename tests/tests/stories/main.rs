@@ -4,6 +4,8 @@
 mod alerts;
 mod api_input;
 mod api_keys;
+mod boot;
+mod catalog;
 mod gate;
 mod purchase;
 mod sign_up;
