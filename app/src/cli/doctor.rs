@@ -4,9 +4,11 @@ use serde_json::json;
 use server::catalog;
 use server::engine::Engine;
 use server::error::Result;
+use server::webhooks::endpoint;
 use server::{clock, credits, jobs};
 
 use super::Report;
+use crate::format;
 
 /// The furthest that our clock may be from the database's, in milliseconds.
 const CLOCK_DISTANCE_MAX: i64 = clock::SECOND;
@@ -25,6 +27,7 @@ pub async fn examine(engine: &Engine) -> Result<Report> {
         database(engine).await?,
         time(engine).await?,
         stripe(engine).await,
+        webhooks(engine).await?,
         on_sale(engine).await?,
         books(engine).await?,
         work(engine).await?,
@@ -83,6 +86,30 @@ async fn stripe(engine: &Engine) -> Finding {
             finding("stripe", false, says)
         }
     }
+}
+
+/// The endpoint, and whether events that it verified have come. Where the simulator stands in for
+/// Stripe it is told the address that the server listens on.
+async fn webhooks(engine: &Engine) -> Result<Finding> {
+    let simulated = crate::dev::simulator_url(engine).is_some();
+    let base = match simulated {
+        true => format!("http://{}", engine.config.bind_addr),
+        false => engine.config.base_url.clone(),
+    };
+    let address = format!("{base}/webhooks/stripe");
+    let wrong = match endpoint::wrong_with(engine, &address).await {
+        Ok(wrong) => wrong,
+        Err(error) => Some(format!("the endpoint could not be looked at: {error}")),
+    };
+    if let Some(wrong) = wrong {
+        return Ok(finding("webhook endpoint", false, wrong));
+    }
+    let events = server::webhooks::list(&engine.db, None, None, 1).await?;
+    let seen = match events.first() {
+        Some(event) => format!("the last verified event came {}", format::stamp(event.received_at)),
+        None => "no verified event came yet; if it stays so, check STRIPE_WEBHOOK_SECRET".into(),
+    };
+    Ok(finding("webhook endpoint", true, format!("{address} gets what it needs; {seen}")))
 }
 
 async fn on_sale(engine: &Engine) -> Result<Finding> {

@@ -8,6 +8,7 @@ mod doctor;
 mod serve;
 
 use std::io::IsTerminal as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -162,12 +163,10 @@ async fn open(config: Config) -> Result<Engine, Error> {
 }
 
 fn say(report: &Report, json: bool) -> ExitCode {
-    if json {
-        println!("{}", report.json);
-    } else {
-        for line in &report.lines {
-            println!("{line}");
-        }
+    let text = if json { report.json.to_string() } else { report.lines.join("\n") };
+    if !text.is_empty() {
+        // A reader that has seen enough, such as `head`, is no failure of ours.
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
     if report.ok { ExitCode::SUCCESS } else { ExitCode::from(WRONG) }
 }

@@ -3,6 +3,7 @@
 //! Owns no tables: the inbox is [`crate::stripe::inbox`]. Never trusts what an event says beyond
 //! its id, its type and the ids it names.
 
+pub mod endpoint;
 mod process;
 
 use crate::clock::Millis;
