@@ -54,7 +54,8 @@ impl Clock {
     pub async fn refresh(&self, db: &Db) -> Result<()> {
         let moved = settings::read(db, OFFSET).await?;
         let moved = moved.and_then(|text| text.parse().ok()).unwrap_or(0);
-        self.0.moved.store(moved, Ordering::Relaxed);
+        // The clock only moves forward: a reading from before somebody's commit changes nothing.
+        self.0.moved.fetch_max(moved, Ordering::Relaxed);
         self.0.distance.store(distance(db).await?, Ordering::Relaxed);
         Ok(())
     }

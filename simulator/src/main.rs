@@ -3,31 +3,21 @@
 //! It reads its arguments, starts the library and waits for Ctrl-C. Mistakes end with status 2
 //! and a sentence that says what to do.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod config;
+
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-/// A local Stripe on loopback: API, hosted pages, webhooks, a clock that can be moved.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Where to listen; loopback only, port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:12111")]
-    addr: SocketAddr,
-    /// The SQLite file that keeps everything; without it all is forgotten at the end.
-    #[arg(long)]
-    data: Option<PathBuf>,
-}
+use config::Arguments;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    if std::env::var("APP_ENV").is_ok_and(|env| env == "production") {
+    if config::in_production() {
         eprintln!(
             "The simulator refuses to start with APP_ENV=production: it is no payment system."
         );

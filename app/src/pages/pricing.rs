@@ -304,7 +304,7 @@ fn pack_card(pack: &Pack, signed_in: bool) -> AnyView {
 fn questions(engine: &Engine) -> AnyView {
     let priced = engine.rates.meters.values().filter_map(|meter| {
         let rate = meter.rate?;
-        Some(format!("{} is {} a {}", meter.label, format::with_unit(rate), meter.unit))
+        Some(format!("{} is {} per {}", meter.label, format::with_unit(rate), meter.unit))
     });
     let prices: Vec<String> = priced.collect();
     let prices = format!(

@@ -47,7 +47,7 @@ pub fn sign_up() -> AnyView {
         Ok(view! {
             <div>
                 <h1>"Sign up"</h1>
-                <p class="mute">"free, without a card"</p>
+                <p class="mute">"Free, without a card"</p>
             </div>
             <Enhance>
                 <form class="stack" method="post" action=SignUp::url() novalidate>

@@ -87,7 +87,8 @@ fn look_up(world: &World, spec: &Spec, schema: &Value, id: &str) -> Option<Value
 fn include(world: &World, parent: &Value, key: &str) -> Option<Value> {
     let id = parent.text("id");
     let list = |data: Vec<Value>, url: String| {
-        json!({"object": "list", "data": data, "has_more": false, "url": url})
+        let more = false;
+        json!({"object": "list", "data": data, "has_more": more, "url": url})
     };
     let of = |kind: &str, field: &str| -> Vec<Value> {
         let mine = world.store.newest(kind).filter(|object| object.text(field) == id);

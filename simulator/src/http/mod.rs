@@ -35,7 +35,7 @@ struct Request {
     method: String,
     path: String,
     params: Node,
-    version: String,
+    version: Option<String>,
     key: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub async fn answer(
         method: method.as_str().to_owned(),
         path: uri.path().trim_end_matches('/').to_owned(),
         params,
-        version: text_header(&headers, "stripe-version").unwrap_or(API_VERSION.to_owned()),
+        version: text_header(&headers, "stripe-version"),
         key: text_header(&headers, "idempotency-key").filter(|_| method == Method::POST),
     };
     let (status, body, replayed) = match authorize(&headers) {
@@ -130,7 +130,7 @@ fn perform(world: &mut World, route: &Route, ids: Vec<String>, params: Value) ->
 
 fn typed(route: &Route, request: &Request) -> Answer {
     if crate::form::Node::child(&request.params, "payment_method_types").is_some()
-        && refuses_method_types(route.pattern, &request.method, &request.version)
+        && refuses_method_types(route.pattern, request)
     {
         let message = "Setting payment_method_types is no longer supported. Use \
                        allowed_payment_method_types or excluded_payment_method_types instead.";
@@ -143,10 +143,13 @@ fn typed(route: &Route, request: &Request) -> Answer {
     }
 }
 
-fn refuses_method_types(pattern: &str, method: &str, version: &str) -> bool {
+/// Only a caller who asks for the version that dropped the parameter is refused; without a header
+/// the account's older default counts.
+fn refuses_method_types(pattern: &str, request: &Request) -> bool {
     let resources = ["/v1/checkout/sessions", "/v1/payment_intents", "/v1/setup_intents"];
     let concerned = resources.iter().any(|resource| pattern.starts_with(resource));
-    concerned && method == "POST" && version.get(..10).is_some_and(|day| day >= "2026-09-30")
+    let version = request.version.as_deref().and_then(|version| version.get(..10));
+    concerned && request.method == "POST" && version.is_some_and(|day| day >= "2026-09-30")
 }
 
 async fn injected_fault(shared: &Shared) -> Answer<()> {
@@ -226,7 +229,7 @@ fn respond(request: &Request, status: u16, body: &Value, replayed: Option<String
     };
     set(header::CONTENT_TYPE.as_str(), "application/json");
     set("request-id", &request.id);
-    set("stripe-version", &request.version);
+    set("stripe-version", request.version.as_deref().unwrap_or(API_VERSION));
     if let Some(key) = &request.key {
         set("idempotency-key", key);
         set("original-request", replayed.as_deref().unwrap_or(&request.id));

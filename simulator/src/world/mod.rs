@@ -3,12 +3,11 @@
 //! One request at a time works on it, inside `Shared::transact`, which makes the changes durable
 //! before the answer leaves. It knows no endpoint and no page.
 
+mod clock;
 mod disk;
 mod emit;
 mod settings;
 mod store;
-
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify};
@@ -18,6 +17,7 @@ use crate::ids;
 use crate::json::{Json, difference};
 use crate::spec::{complete, spec};
 
+pub use clock::real_ms;
 pub use disk::Disk;
 pub use emit::{DONE, WAITING};
 pub use settings::{ApiFault, Faults, Settings};
@@ -54,12 +54,6 @@ pub struct Shared {
     disk: Option<Disk>,
     /// Woken whenever a delivery may be due.
     pub wake: Notify,
-}
-
-/// Milliseconds of real time since 1970. Nothing else in the simulator asks the machine.
-pub fn real_ms() -> i64 {
-    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Shared {

@@ -1,7 +1,8 @@
-//! The whole chain over plain HTTP: catalog, Checkout, card page, webhooks, clock, restart.
+//! The whole chain over plain HTTP: catalog, Checkout, card page, portal, clock.
+
+use serde_json::{Value, json};
 
 use super::support::{Bench, CARD, Listener, card_with, id};
-use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_subscription_is_bought_on_the_card_page_and_told_in_order() {
@@ -221,139 +222,23 @@ async fn the_portal_cancels_resumes_switches_and_takes_a_card() {
 }
 
 #[tokio::test]
-async fn failed_deliveries_are_tried_again_and_a_restart_keeps_everything() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("deep/simulator.db");
-    let bench = Bench::with(Some(file.clone())).await;
-    let listener = Listener::start(&bench).await;
-    *listener.refuse.lock().expect("not poisoned") = 1;
-    let customer = id(&bench.post("/v1/customers", "email=e@example.com").await);
-    bench.post("/v1/customers", "email=f@example.com").await;
-    bench.idle().await;
-    let received: Vec<Value> = listener.received.lock().expect("not poisoned").clone();
-    let emails: Vec<&Value> = received.iter().map(|e| &e["data"]["object"]["email"]).collect();
-    assert_eq!(emails, ["f@example.com", "e@example.com"], "the failed one came later");
-    bench.control("/_sim/webhooks/hold", json!({"hold": true})).await;
-    bench.post("/v1/customers", "email=g@example.com").await;
-    bench.control("/_sim/clock", json!({"advance_seconds": 3600})).await;
-    bench.running.stop().await;
-
-    let bench = Bench::with(Some(file)).await;
-    assert_eq!(bench.get(&format!("/v1/customers/{customer}")).await["email"], "e@example.com");
-    let clock: Value = {
-        let answer = bench.http.get(format!("{}/_sim/clock", bench.url)).send().await;
-        answer.expect("an answer").json().await.expect("JSON")
-    };
-    assert_eq!(clock["offset_seconds"], 3600);
-    bench.control("/_sim/webhooks/hold", json!({"hold": false})).await;
-    bench.idle().await;
-    assert_eq!(listener.types().len(), 3);
-    let event = bench.get("/v1/events?limit=1").await["data"][0]["id"].clone();
-    let event = event.as_str().expect("an id");
-    bench.control(&format!("/_sim/events/{event}/resend"), json!({"times": 2})).await;
-    bench.idle().await;
-    assert_eq!(listener.types().len(), 5);
-    bench.running.stop().await;
-}
-
-#[tokio::test]
-async fn mistakes_are_answered_as_stripe_does() {
+async fn a_card_that_asks_is_confirmed_on_its_page() {
     let bench = Bench::new().await;
-    let table = [
-        ("GET", "/v1/customers/cus_none", "", 404, "resource_missing"),
-        ("POST", "/v1/checkout/sessions", "mode=payment&nope=1", 400, "parameter_unknown"),
-        ("POST", "/v1/products", "", 400, "parameter_missing"),
-        (
-            "POST",
-            "/v1/subscriptions",
-            "customer=cus_none&items[0][price]=x",
-            400,
-            "resource_missing",
-        ),
-        (
-            "POST",
-            "/v1/payment_intents",
-            "amount=5&currency=usd&payment_method_types[]=card",
-            400,
-            "payment_method_types_no_longer_supported",
-        ),
-        (
-            "POST",
-            "/v1/payment_intents",
-            "amount=500&currency=usd&confirm=true&payment_method=pm_card_chargeCustomerFail",
-            402,
-            "card_declined",
-        ),
-        (
-            "POST",
-            "/v1/payment_intents",
-            "amount=500&currency=usd&confirm=true&off_session=true\
-             &payment_method=pm_card_authenticationRequired",
-            402,
-            "authentication_required",
-        ),
-    ];
-    for (method, path, form, status, code) in table {
-        let (got, body) = bench.call(method, path, form).await;
-        assert_eq!((got, &body["error"]["code"]), (status, &json!(code)), "{path} {form}: {body}");
-    }
-    let (status, body) = bench.call("POST", "/v1/quotes", "").await;
-    assert_eq!(status, 404);
-    let message = body["error"]["message"].as_str().expect("a message");
-    assert!(message.starts_with("Unrecognized request URL (POST: /v1/quotes)"));
-    let intents = bench.get("/v1/payment_intents").await;
-    let states: Vec<&Value> = intents["data"].as_array().expect("a list").iter().collect();
-    assert_eq!(states.len(), 2, "refused intents can be seen afterwards");
-    assert!(states.iter().all(|intent| intent["status"] == "requires_payment_method"));
-    bench.control("/_sim/faults", json!({"api": {"status": 429, "count": 1}})).await;
-    assert_eq!(bench.call("GET", "/v1/account", "").await.0, 429);
-    assert_eq!(bench.call("GET", "/v1/account", "").await.0, 200);
-    bench.running.stop().await;
-}
-
-#[tokio::test]
-async fn a_key_is_answered_the_same_again_and_refused_for_something_else() {
-    let bench = Bench::new().await;
-    let send = async |email: &str| {
-        let request = bench
-            .http
-            .post(format!("{}/v1/customers", bench.url))
-            .bearer_auth(super::support::KEY)
-            .header("idempotency-key", "k1")
-            .body(format!("email={email}"));
-        let response = request.send().await.expect("an answer");
-        let replayed = response.headers().contains_key("idempotent-replayed");
-        let status = response.status().as_u16();
-        (status, replayed, response.json::<Value>().await.expect("JSON"))
-    };
-    let (_, first, one) = send("h@example.com").await;
-    let (_, second, two) = send("h@example.com").await;
-    assert!(!first && second);
-    assert_eq!(one["id"], two["id"]);
-    let (status, _, body) = send("other@example.com").await;
-    assert_eq!((status, &body["error"]["type"]), (400, &json!("idempotency_error")));
-    bench.running.stop().await;
-}
-
-#[tokio::test]
-async fn lists_page_in_both_directions() {
-    let bench = Bench::new().await;
-    for number in 0..5 {
-        bench.post("/v1/customers", &format!("email=n{number}@example.com")).await;
-    }
-    let first = bench.get("/v1/customers?limit=2").await;
-    assert_eq!((&first["has_more"], &first["url"]), (&json!(true), &json!("/v1/customers")));
-    assert_eq!(first["data"][0]["email"], "n4@example.com");
-    let last = id(&first["data"][1]);
-    let next = bench.get(&format!("/v1/customers?limit=3&starting_after={last}")).await;
-    assert_eq!(
-        (&next["has_more"], &next["data"][2]["email"]),
-        (&json!(false), &json!("n0@example.com"))
+    let price = bench.price("Pro", 2900, Some("month")).await;
+    let form = format!(
+        "mode=subscription&line_items[0][price]={price}&line_items[0][quantity]=1\
+         &success_url=http://127.0.0.1:9/ok"
     );
-    let cursor = id(&next["data"][2]);
-    let before = bench.get(&format!("/v1/customers?limit=2&ending_before={cursor}")).await;
-    assert_eq!(before["data"][1]["email"], "n1@example.com");
-    let one = bench.get("/v1/customers?email=n3@example.com").await;
-    assert_eq!(one["data"].as_array().map(Vec::len), Some(1));
+    let session = id(&bench.post("/v1/checkout/sessions", &form).await);
+    let card = [("test_card", "4000002500003155")];
+    let (status, _, body) = bench.pay(&session, &card).await;
+    assert!(status == 200 && body.contains("Your bank wants to know"), "{body}");
+    let (status, _, body) = bench.pay(&session, &[card[0], ("authentication", "fail")]).await;
+    assert!(status == 422 && body.contains("unable to authenticate"), "{body}");
+    let (status, _, _) = bench.pay(&session, &[card[0], ("authentication", "complete")]).await;
+    assert_eq!(status, 303);
+    bench.control("/_sim/clock", json!({"advance_seconds": 32 * 86_400})).await;
+    let subs = bench.get("/v1/subscriptions").await;
+    assert_eq!(subs["data"][0]["status"], "active", "set up, it renews by itself");
     bench.running.stop().await;
 }

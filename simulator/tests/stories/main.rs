@@ -2,4 +2,6 @@
 
 mod chain;
 mod client;
+mod deliveries;
 mod support;
+mod wire;

@@ -43,6 +43,7 @@ impl Bench {
             .http
             .request(method, format!("{}{path}", self.url))
             .bearer_auth(KEY)
+            .header("stripe-version", "2026-09-30.endive")
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form.to_owned());
         let response = request.send().await.expect("an answer");
