@@ -7,6 +7,7 @@ mod api_keys;
 mod boot;
 mod catalog;
 mod gate;
+mod pages;
 mod purchase;
 mod sign_up;
 mod webhooks;
