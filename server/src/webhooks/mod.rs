@@ -8,14 +8,14 @@ mod process;
 
 use crate::clock::Millis;
 use crate::customers;
-use crate::db::{Db, Tx};
+use crate::db::Tx;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stripe::envelope::{self, Envelope};
-use crate::stripe::inbox::{self, Entry, Status};
+use crate::stripe::inbox::{self, Status};
 use crate::stripe::signature::{self, Refusal};
 
-pub use crate::stripe::inbox::{replay, replay_failed};
+pub use crate::stripe::inbox::{list, replay, replay_failed};
 pub use process::process_due;
 
 /// What became of a delivery.
@@ -100,14 +100,4 @@ pub async fn keep(
     let payload = (status == Status::Pending || known).then_some(payload);
     let new = inbox::store(tx, event, payload, status, arrival.source, arrival.at).await?;
     Ok(Received { new, status })
-}
-
-/// The newest events. Other products' are left out unless they are asked for.
-pub async fn list(
-    db: &Db,
-    status: Option<&str>,
-    starting_after: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Entry>> {
-    inbox::list(db, status, starting_after, limit).await
 }
