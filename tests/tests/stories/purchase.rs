@@ -172,3 +172,25 @@ async fn a_failed_renewal_is_forgiven_for_its_grace_and_then_refused_until_paid(
     assert_eq!((refused.status.as_u16(), refused.code()), (402, "payment_past_due"));
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_on_the_development_page_lives_through_a_renewal() {
+    // B5, F12
+    let world = World::new().await;
+    let ada = world.sign_up("Ada").await;
+    let org = world.org_of(&ada).await;
+    subscribe(&world, &ada).await;
+    let page = ada.visit("/playground").await;
+    let form = page.form("/api/play").with("work", "video").with("prompt", "a month goes by");
+    ada.submit(&page, &form).await.must_say("100 credits");
+    assert_eq!(available(&world, &org).await, "1900");
+    for step in ["month", "day"] {
+        let page = ada.visit("/dev").await;
+        let form = page.form("/dev/clock").with("step", step);
+        ada.submit(&page, &form).await.must_say("It is");
+        world.settle().await;
+    }
+    assert_eq!(available(&world, &org).await, "2000");
+    ada.visit("/credits").await.must_say("Followed by the next allowance");
+    world.end().await;
+}

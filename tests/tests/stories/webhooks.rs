@@ -84,6 +84,62 @@ async fn unknown_types_are_kept_and_repeats_are_stored_once() {
     world.end().await;
 }
 
+async fn status(world: &World, id: &str) -> String {
+    let statement = server::db::sql("select status from stripe_events where id = $1").bind(id);
+    world.engine.db.one::<(String,)>(statement).await.expect("stored").0
+}
+
+/// Passes the pause before the next try, on our clock alone, and lets the worker go on.
+async fn next_try(world: &World) {
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    world.engine.clock.advance(&mut tx, 2 * 3_600).await.expect("moved");
+    tx.commit().await.expect("committed");
+    server::webhooks::process_due(&world.engine, 100).await.expect("the worker goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_stripe_is_down_events_wait_and_are_never_given_up() {
+    // A17
+    let world = World::new().await;
+    world.control("faults", json!({ "api": { "status": 500, "count": 1_000_000 } })).await;
+    let body = event("evt_waits", "product.updated").replace("thing_1", "turnpike_pro");
+    assert_eq!(deliver(&world, Some(signature(SECRET, now(), &body)), &body).await, 200);
+    for _ in 0..3 {
+        next_try(&world).await;
+        assert_eq!(status(&world, "evt_waits").await, "pending");
+    }
+    world.control("faults", json!({ "api": { "status": 500, "count": 0 } })).await;
+    next_try(&world).await;
+    assert_eq!(status(&world, "evt_waits").await, "processed");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_event_is_set_aside_in_the_end_and_holds_up_nobody() {
+    // A7, A8
+    let world = World::new().await;
+    let poison = event("evt_poison", "customer.subscription.updated");
+    let poison = poison.replace("\"id\":\"thing_1\",", "");
+    assert_eq!(deliver(&world, Some(signature(SECRET, now(), &poison)), &poison).await, 200);
+    let good = event("evt_good", "product.updated").replace("thing_1", "turnpike_pro");
+    assert_eq!(deliver(&world, Some(signature(SECRET, now(), &good)), &good).await, 200);
+    next_try(&world).await;
+    assert_eq!(status(&world, "evt_good").await, "processed");
+    let mut tries = 1;
+    while status(&world, "evt_poison").await == "pending" {
+        tries += 1;
+        assert!(tries < 40, "it is set aside in the end");
+        next_try(&world).await;
+    }
+    assert_eq!(status(&world, "evt_poison").await, "dead");
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    let time = world.engine.clock.now();
+    server::webhooks::replay(&mut tx, "evt_poison", time).await.expect("replayed");
+    tx.commit().await.expect("committed");
+    assert_eq!(status(&world, "evt_poison").await, "pending", "a person may try it again");
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_products_in_one_account_never_see_each_other() {
     // A11, F13
