@@ -85,21 +85,21 @@ pub async fn set_allowance(tx: &mut Tx, allowance: Allowance, now: Millis) -> Re
     let over = allowance.grace_until <= at;
     if missing.is_positive() && !over {
         hand_over(&mut book, &allowance, at)?;
+        // Under the lock what was granted only grows, so each step up has a name of its own, even
+        // where one invoice is seen to pay for more than it first seemed.
         let own_ref = match granted.is_positive() {
             false => source_ref,
-            true => format!("{source_ref}:{}", allowance.invoice),
+            true => format!("{source_ref}:{}", granted.micros()),
         };
-        if !is_granted(tx, Source::Allowance, &own_ref).await? {
-            let expires = Some(allowance.grace_until);
-            let grant = book.new_grant(Source::Allowance, own_ref, missing, at, expires);
-            let grant = Grant {
-                period_start: Some(allowance.period.0),
-                period_end: Some(allowance.period.1),
-                payment: Some(allowance.invoice.clone()),
-                ..grant
-            };
-            book.put_in(grant, &Actor::Stripe, &allowance.reason)?;
-        }
+        let expires = Some(allowance.grace_until);
+        let grant = book.new_grant(Source::Allowance, own_ref, missing, at, expires);
+        let grant = Grant {
+            period_start: Some(allowance.period.0),
+            period_end: Some(allowance.period.1),
+            payment: Some(allowance.invoice.clone()),
+            ..grant
+        };
+        book.put_in(grant, &Actor::Stripe, &allowance.reason)?;
         book.settle(at)?;
     }
     store::save(tx, std::iter::once(&mut book)).await

@@ -179,3 +179,31 @@ async fn the_ledger_pages_newest_first_by_its_own_order() {
     assert_eq!(seqs, [3, 2, 1]);
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_allowance_is_brought_up_to_its_target_however_often_it_is_seen() {
+    // B8, I6: one invoice may turn out to pay for more; seeing less or the same changes nothing.
+    let world = World::with_free(0).await;
+    let program = world.program("Targets", 0).await;
+    let now = world.engine.clock.now();
+    let whole = |credits| server::units::Credits::from_whole(credits).expect("fits");
+    for (target, available) in
+        [(100, "100"), (150, "150"), (150, "150"), (120, "150"), (160, "160")]
+    {
+        let allowance = server::credits::Allowance {
+            org_id: program.org_id.clone(),
+            item: "si_1".to_owned(),
+            period: (now, now + 30 * server::clock::DAY),
+            target: whole(target),
+            rollover_max: whole(0),
+            grace_until: now + 33 * server::clock::DAY,
+            invoice: "in_1".to_owned(),
+            reason: "Pro".to_owned(),
+        };
+        let mut tx = world.engine.db.begin().await.expect("a transaction");
+        server::credits::set_allowance(&mut tx, allowance, now).await.expect("set");
+        tx.commit().await.expect("committed");
+        assert_eq!(program.available().await, available, "target {target}");
+    }
+    world.end().await;
+}
