@@ -8,7 +8,7 @@ use crate::clock::{DAY, HOUR, Millis};
 use crate::db::sql;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::gate::{self, Caller, ConsumeRequest};
+use crate::gate::{Caller, Operation, Request, Use};
 use crate::units::Quantity;
 
 /// The address to sign in with.
@@ -58,11 +58,7 @@ async fn use_of_a_day(
     }
     for (index, meter) in uses.into_iter().enumerate() {
         let hour = i64::try_from(index).unwrap_or(0) + 1;
-        let request = ConsumeRequest {
-            org_id: org_id.to_owned(),
-            caller: Caller::Member { user_id: user_id.to_owned() },
-            key: format!("demo-{day}-{index}"),
-            fingerprint: "demo".to_owned(),
+        let used = Use {
             meter: meter.to_owned(),
             quantity: Quantity::from_units(1).ok_or_else(|| Error::internal("one unit"))?,
             model: None,
@@ -72,8 +68,14 @@ async fn use_of_a_day(
             cost: None,
             metadata: None,
         };
-        let setting = gate::Setting { rates: &engine.rates, base_url: &engine.config.base_url };
-        gate::run_batch(&engine.db, setting, &[&request], begin + hour * HOUR).await?;
+        let request = Request {
+            org_id: org_id.to_owned(),
+            caller: Caller::Member { user_id: user_id.to_owned() },
+            key: format!("demo-{day}-{index}"),
+            fingerprint: "demo".to_owned(),
+            what: Operation::Consume(used),
+        };
+        engine.gate.run_now(&[&request], begin + hour * HOUR).await?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::api_keys::Doorkeeper;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -28,6 +29,8 @@ pub struct Engine {
     pub stripe: stripe::Client,
     /// What each meter costs.
     pub rates: Arc<RateCard>,
+    /// Finds out who calls.
+    pub doorkeeper: Doorkeeper,
     /// Decides whether a request may run, and books what it costs.
     pub gate: Gate,
     /// The way mail leaves.
@@ -59,6 +62,7 @@ impl Engine {
             stripe: stripe::Client::new(&config)?,
             mailer: Mailer::new(&config)?,
             config: Arc::new(config),
+            doorkeeper: Doorkeeper::start(&db),
             db,
             clock,
             rates,

@@ -100,6 +100,20 @@ impl Error {
         };
         matches!(error.code().as_deref(), Some("40001" | "40P01" | "5" | "517" | "261"))
     }
+
+    /// Whether a transaction whose operations have keys may simply run again: another one won, the
+    /// connection was lost, or the server stopped or was replaced. (D24)
+    pub fn may_run_again(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                self.is_serialization() || code.starts_with("57P") || code.starts_with("08")
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {

@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::db::{Db, sql};
+use crate::db::{Db, Reads, sql};
 use crate::error::{Error, Result};
-use crate::units::Credits;
+use crate::units::{Credits, Quantity};
 
 /// The card that is built into the program.
 const BUILT_IN: &str = include_str!("../../rates.toml");
@@ -39,6 +39,31 @@ pub struct Meter {
     pub rate: Option<Credits>,
     /// Credits per unit by model or by `prefix*`.
     pub models: BTreeMap<String, Credits>,
+    /// What happens to a hold whose time is over.
+    pub on_expiry: OnExpiry,
+    /// What a hold takes when the caller does not say how much. (D12)
+    pub default_hold: Option<Quantity>,
+}
+
+/// What happens to a hold that nobody captured in time. (D11)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpiry {
+    /// It returns.
+    #[default]
+    Release,
+    /// It is charged.
+    Charge,
+}
+
+impl OnExpiry {
+    /// The word stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Charge => "charge",
+        }
+    }
 }
 
 impl Meter {
@@ -73,6 +98,9 @@ struct MeterFile {
     rate: Option<String>,
     #[serde(default)]
     models: BTreeMap<String, String>,
+    #[serde(default)]
+    on_expiry: OnExpiry,
+    default_hold: Option<String>,
 }
 
 /// Reads a card's text. Every mistake names the meter and the key.
@@ -102,7 +130,9 @@ fn parse_meter(name: &str, file: MeterFile) -> Result<Meter> {
         let rate = parse_rate(name, &model, &text)?;
         models.insert(model, rate);
     }
-    Ok(Meter { label: file.label, unit: file.unit, feature: file.feature, rate, models })
+    let default_hold = file.default_hold.map(|text| parse_quantity(name, &text)).transpose()?;
+    let (label, unit, feature, on_expiry) = (file.label, file.unit, file.feature, file.on_expiry);
+    Ok(Meter { label, unit, feature, rate, models, on_expiry, default_hold })
 }
 
 fn parse_rate(meter: &str, key: &str, text: &str) -> Result<Credits> {
@@ -112,6 +142,15 @@ fn parse_rate(meter: &str, key: &str, text: &str) -> Result<Credits> {
         return Err(wrong(format!("meters.{meter}.{key}: must not be negative")));
     }
     Ok(rate)
+}
+
+fn parse_quantity(meter: &str, text: &str) -> Result<Quantity> {
+    let quantity = Quantity::parse(text)
+        .map_err(|error| wrong(format!("meters.{meter}.default_hold: “{text}” {error}")))?;
+    if quantity.micros() == 0 {
+        return Err(wrong(format!("meters.{meter}.default_hold: must be more than 0")));
+    }
+    Ok(quantity)
 }
 
 fn wrong(message: String) -> Error {
@@ -150,9 +189,28 @@ async fn record(db: &Db, card: &RateCard, text: &str, now: Millis) -> Result<()>
     )))
 }
 
-/// What the card says, whatever its spelling: comments and order do not count.
+/// A card that was in force once, for what was priced by it then.
+pub async fn version(reads: &mut impl Reads, version: &str) -> Result<Option<RateCard>> {
+    let text = "select content from rate_cards where version = $1";
+    let row: Option<(String,)> = reads.optional(sql(text).bind(version)).await?;
+    row.map(|(content,)| parse(&content)).transpose()
+}
+
+/// What the card charges, whatever its spelling: comments and order do not count.
 fn fingerprint(card: &RateCard) -> String {
-    hex::encode(Sha256::digest(format!("{:?}", card.meters)))
+    let mut told = String::from("{");
+    for (index, (name, meter)) in card.meters.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        let Meter { label, unit, feature, rate, models, on_expiry, .. } = meter;
+        told.push_str(&format!(
+            "{comma}{name:?}: Meter {{ label: {label:?}, unit: {unit:?}, feature: {feature:?}, \
+             rate: {rate:?}, models: {models:?} }}"
+        ));
+        if *on_expiry == OnExpiry::Charge {
+            told.push_str(" charged when its hold runs out");
+        }
+    }
+    hex::encode(Sha256::digest(told + "}"))
 }
 
 #[cfg(test)]

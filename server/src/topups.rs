@@ -98,6 +98,7 @@ impl Sale<'_> {
     async fn grant(&self, tx: &mut Tx, now: Millis) -> Result<()> {
         let expires_at = self.pack.expires_days.map(|days| now + days * DAY);
         let new = NewGrant {
+            effective_at: None,
             org_id: self.org_id.to_owned(),
             source: Source::Pack,
             source_ref: self.payment.clone(),

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::clock::{DAY, Millis, rfc3339};
-use crate::db::{Arg, Bulk, Db, Tx, sql};
+use crate::db::{Arg, Bulk, Db, Reads, Tx, sql};
 use crate::error::{Error, Result};
 use crate::units::{Credits, Quantity};
 
@@ -16,10 +16,12 @@ pub struct Usage {
     pub id: String,
     /// Whose.
     pub org_id: String,
-    /// Its place in the wallet's order.
+    /// Its place in the wallet's order: that of the operation that charged it.
     pub seq: i64,
-    /// The operation that paid for it.
-    pub operation_id: String,
+    /// Its place among the lines that were charged together, from 0.
+    pub line: i64,
+    /// The hold that was captured.
+    pub hold_id: Option<String>,
     /// The idempotency key it came with.
     pub key: String,
     /// What was counted.
@@ -32,8 +34,10 @@ pub struct Usage {
     pub quantity: i64,
     /// What it cost, overage included.
     pub credits: Credits,
-    /// How much of that no grant paid for.
+    /// How much of that is billed, because no grant paid for it.
     pub overage: Credits,
+    /// How much of that became a debt.
+    pub debt: Credits,
     /// The workflow it belongs to.
     pub run: Option<String>,
     /// The member who used it.
@@ -46,8 +50,12 @@ pub struct Usage {
     pub cost: Option<i64>,
     /// The caller's own notes, JSON.
     pub metadata: Option<String>,
-    /// When.
+    /// When it was charged.
     pub at: Millis,
+    /// When it happened, where the caller told afterwards. (D18)
+    pub occurred_at: Option<Millis>,
+    /// Whether its hold was over when it was captured. (D10)
+    pub late: bool,
     /// When it was taken back.
     pub reversed_at: Option<Millis>,
 }
@@ -59,11 +67,12 @@ impl Usage {
     }
 }
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 23] = [
     "id",
     "org_id",
     "seq",
-    "operation_id",
+    "line",
+    "hold_id",
     "key",
     "meter",
     "model",
@@ -71,6 +80,7 @@ const COLUMNS: [&str; 19] = [
     "quantity",
     "credits",
     "overage",
+    "debt",
     "run",
     "member",
     "api_key_id",
@@ -78,6 +88,8 @@ const COLUMNS: [&str; 19] = [
     "cost",
     "metadata",
     "at",
+    "occurred_at",
+    "late",
     "reversed_at",
 ];
 
@@ -90,7 +102,8 @@ pub async fn save(tx: &mut Tx, usages: &[Usage]) -> Result<()> {
             (&usage.id).into(),
             (&usage.org_id).into(),
             usage.seq.into(),
-            (&usage.operation_id).into(),
+            usage.line.into(),
+            usage.hold_id.clone().into(),
             (&usage.key).into(),
             (&usage.meter).into(),
             usage.model.clone().into(),
@@ -98,6 +111,7 @@ pub async fn save(tx: &mut Tx, usages: &[Usage]) -> Result<()> {
             usage.quantity.into(),
             usage.credits.into(),
             usage.overage.into(),
+            usage.debt.into(),
             usage.run.clone().into(),
             usage.member.clone().into(),
             usage.api_key_id.clone().into(),
@@ -105,6 +119,8 @@ pub async fn save(tx: &mut Tx, usages: &[Usage]) -> Result<()> {
             usage.cost.into(),
             usage.metadata.clone().into(),
             usage.at.into(),
+            usage.occurred_at.into(),
+            usage.late.into(),
             usage.reversed_at.into(),
         ]
     });
@@ -208,20 +224,94 @@ fn filtered(text: String, org_id: &str, query: &UsageQuery) -> crate::db::Sql {
 
 /// The usages asked for, newest first, and whether there are more.
 pub async fn list(db: &Db, org_id: &str, query: &UsageQuery) -> Result<(Vec<Usage>, bool)> {
-    let before = match &query.starting_after {
-        None => i64::MAX,
+    let (at, seq, line) = match &query.starting_after {
+        None => (i64::MAX, i64::MAX, i64::MAX),
         Some(id) => {
-            let text = "select seq from usages where id = $1 and org_id = $2";
-            let row: Option<(i64,)> = db.optional(sql(text).bind(id).bind(org_id)).await?;
-            row.ok_or_else(|| Error::invalid("starting_after", "There is no such usage."))?.0
+            let text = "select at, seq, line from usages where id = $1 and org_id = $2";
+            let row: Option<(i64, i64, i64)> = db.optional(sql(text).bind(id).bind(org_id)).await?;
+            row.ok_or_else(|| Error::invalid("starting_after", "There is no such usage."))?
         }
     };
     let columns = COLUMNS.join(", ");
     let text = format!(
-        "select {columns} from usages where {FILTER} and seq < $9 order by seq desc limit $10"
+        "select {columns} from usages where {FILTER} and (at, seq, line) < ($9, $10, $11)
+         order by at desc, seq desc, line desc limit $12"
     );
-    let statement = filtered(text, org_id, query).bind(before).bind(query.limit + 1);
-    Ok(cut(db.all::<Usage>(statement).await?, query.limit))
+    let statement = filtered(text, org_id, query).bind(at).bind(seq).bind(line);
+    Ok(cut(db.all::<Usage>(statement.bind(query.limit + 1)).await?, query.limit))
+}
+
+/// The usages with these ids, each with all lines that were charged together with it, in order.
+pub async fn operations(
+    reads: &mut impl Reads,
+    org_id: &str,
+    ids: &[String],
+) -> Result<Vec<Usage>> {
+    let any = reads.dialect().any("id", 2);
+    let columns = COLUMNS.map(|column| format!("u.{column}")).join(", ");
+    let text = format!(
+        "select distinct {columns} from usages one
+         join usages u on u.org_id = one.org_id and u.at = one.at and u.seq = one.seq
+         where one.org_id = $1 and one.{any} order by u.seq, u.line"
+    );
+    reads.all(sql(text).bind(org_id).bind(ids.to_vec())).await
+}
+
+/// Marks every line of an operation as taken back.
+pub async fn reverse(tx: &mut Tx, org_id: &str, at: Millis, seq: i64, now: Millis) -> Result<()> {
+    let text = "update usages set reversed_at = $4 where org_id = $1 and at = $2 and seq = $3";
+    tx.execute(sql(text).bind(org_id).bind(at).bind(seq).bind(now)).await?;
+    Ok(())
+}
+
+/// What a workflow has used, by meter.
+pub async fn of_run(db: &Db, org_id: &str, run: &str) -> Result<Vec<RunLine>> {
+    let text = "select meter,
+             cast(sum(case when reversed_at is null then quantity / 1000000 else 0 end) as bigint)
+                 as units,
+             cast(sum(case when reversed_at is null then quantity % 1000000 else 0 end) as bigint)
+                 as rest,
+             cast(sum(case when reversed_at is null then credits else 0 end) as bigint) as credits,
+             cast(sum(case when reversed_at is null then overage else 0 end) as bigint) as overage,
+             cast(sum(case when reversed_at is null then debt else 0 end) as bigint) as debt,
+             cast(sum(case when reversed_at is null then coalesce(cost, 0) else 0 end) as bigint)
+                 as cost,
+             cast(sum(case when reversed_at is null then 1 else 0 end) as bigint) as count,
+             cast(sum(case when reversed_at is null then 0 else credits end) as bigint)
+                 as reversed_credits,
+             cast(sum(case when reversed_at is null then 0 else 1 end) as bigint) as reversed_count,
+             min(at) as first_at, max(at) as last_at
+         from usages where org_id = $1 and run = $2 group by meter order by meter";
+    db.all(sql(text).bind(org_id).bind(run)).await
+}
+
+/// A workflow's use of one meter; what was taken back is counted apart.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct RunLine {
+    /// What was counted.
+    pub meter: String,
+    /// How much, in whole units of the meter.
+    pub units: i64,
+    /// How much beside that, in millionths of the unit.
+    pub rest: i64,
+    /// What it cost.
+    pub credits: Credits,
+    /// How much of that is billed.
+    pub overage: Credits,
+    /// How much of that is owed.
+    pub debt: Credits,
+    /// What the providers charged, in micro-dollars.
+    pub cost: i64,
+    /// How many lines.
+    pub count: i64,
+    /// Taken back.
+    pub reversed_credits: Credits,
+    /// How many lines of that.
+    pub reversed_count: i64,
+    /// The first.
+    pub first_at: Millis,
+    /// The last.
+    pub last_at: Millis,
 }
 
 #[derive(sqlx::FromRow)]

@@ -12,7 +12,7 @@ use crate::clock::{HOUR, MINUTE, Millis};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::{self, Claimed, Failure};
-use crate::{credits, mail, reconciliation, subscriptions, webhooks};
+use crate::{gate, mail, reconciliation, subscriptions, webhooks};
 
 /// How long an idle worker waits when nobody wakes it.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -27,10 +27,11 @@ const ROUNDS: usize = 1_000;
 const SWEEPS: usize = 20;
 
 /// What comes round again and again, and how often.
-const SCHEDULES: [(&str, Millis); 4] = [
+const SCHEDULES: [(&str, Millis); 5] = [
     ("credits.sweep", MINUTE),
     ("subscriptions.turn", MINUTE),
     ("identity.tidy", HOUR),
+    ("gate.tidy", HOUR),
     ("stripe.events", 5 * MINUTE),
 ];
 
@@ -219,7 +220,7 @@ async fn take_turn(engine: &Engine, name: &str) -> Result<()> {
         "credits.sweep" => {
             // The rest, if it is that much, comes at the next turn.
             for _ in 0..SWEEPS {
-                if credits::sweep(&engine.db, engine.clock.now()).await? == 0 {
+                if gate::sweep(engine).await? == 0 {
                     break;
                 }
             }
@@ -227,6 +228,7 @@ async fn take_turn(engine: &Engine, name: &str) -> Result<()> {
         }
         "subscriptions.turn" => subscriptions::turn(engine).await.map(drop),
         "identity.tidy" => tidy_identity(engine).await,
+        "gate.tidy" => gate::tidy(engine).await,
         "stripe.events" => reconciliation::poll_events(engine).await.map(drop),
         other => Err(Error::internal(format!("no such schedule: {other}"))),
     }

@@ -33,6 +33,13 @@ impl Program {
         Self { http, url: url.to_owned(), secret: secret.to_owned(), org_id: org_id.to_owned() }
     }
 
+    /// The client that a product's backend would use, with these credentials. What a backend never
+    /// sends is posted by hand.
+    pub fn client(&self) -> client::Client {
+        let builder = client::Client::builder(&self.url).secret(&self.secret).direct();
+        builder.build().expect("a client")
+    }
+
     /// Posts a body, with a key where one is given.
     pub async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Answer {
         self.post_text(path, key, body.to_string()).await

@@ -1,24 +1,26 @@
 //! A running product of its own for one story: fresh database, real HTTP, the simulator, a clock.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use server::api_keys::{self, NewKey, Scope};
 use server::audit::Actor;
 use server::auth::accounts::{self, SignUp};
-use server::config::Config;
+use server::clock::{self, Millis};
 use server::credits::{self, NewGrant, Source};
+use server::db::{Record, Sql};
 use server::engine::Engine;
 use server::units::Credits;
 use server::{catalog, worker};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use crate::database::Database;
+use crate::invariants::invariants;
 use crate::person::Person;
 use crate::program::Program;
+use crate::site::Site;
 
 /// A world, ended by [`World::end`].
 pub struct World {
@@ -32,7 +34,8 @@ pub struct World {
     pub database: Database,
     folder: TempDir,
     simulator: Option<Arc<simulator::Running>>,
-    site: JoinHandle<()>,
+    site: Site,
+    vars: Vec<(String, String)>,
     http: reqwest::Client,
 }
 
@@ -45,8 +48,36 @@ pub struct WorldOptions {
     pub stripe: Option<String>,
     /// Whether the example catalog stays out.
     pub empty_catalog: bool,
+    /// What is changed in the example catalog's text: what stands there first, and what instead.
+    pub catalog: Vec<(&'static str, String)>,
+    /// The text of another rate card.
+    pub rates: Option<String>,
     /// Other variables of the environment.
     pub vars: Vec<(String, String)>,
+}
+
+impl WorldOptions {
+    /// A free tier that includes nothing, so that a story counts only what it gives itself.
+    pub fn nothing_free() -> Self {
+        Self::default().catalog("included_credits = 100", "included_credits = 0")
+    }
+
+    /// Changes the example catalog where this text stands first, which is in the free tier.
+    pub fn catalog(mut self, from: &'static str, to: &str) -> Self {
+        self.catalog.push((from, to.to_owned()));
+        self
+    }
+
+    /// Sets ceilings for the free tier: `requests_per_minute = 3`, one a line.
+    pub fn limits(self, lines: &str) -> Self {
+        self.catalog("keys = 2", &format!("keys = 2\n{lines}"))
+    }
+
+    /// With another rate card.
+    pub fn rates(mut self, text: &str) -> Self {
+        self.rates = Some(text.to_owned());
+        self
+    }
 }
 
 impl World {
@@ -57,14 +88,8 @@ impl World {
 
     /// A world whose free tier includes this many credits a month.
     pub async fn with_free(credits: i64) -> Self {
-        let world = Self::with(WorldOptions { empty_catalog: true, ..Default::default() }).await;
-        let text = catalog::BUILT_IN.replacen(
-            "included_credits = 100",
-            &format!("included_credits = {credits}"),
-            1,
-        );
-        world.push(&catalog::CatalogFile::parse(&text).expect("a catalog")).await;
-        world
+        let included = format!("included_credits = {credits}");
+        Self::with(WorldOptions::default().catalog("included_credits = 100", &included)).await
     }
 
     /// A world that differs.
@@ -75,23 +100,34 @@ impl World {
             Some(url) => (url, None),
             None => start_simulator().await,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let config = config(&options, &database.url, address, &stripe);
-        let engine = Engine::start(config).await.expect("the engine starts");
-        let router = app::serve::router(engine.clone(), app::serve::Site::beside_the_program());
-        let site = tokio::spawn(async move {
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, service).await.expect("served");
-        });
-        let url = format!("http://{address}");
+        let mut vars = vars(&options, &database.url, &stripe);
+        if let Some(text) = &options.rates {
+            vars.push(("RATES_FILE".to_owned(), write_card(folder.path(), text)));
+        }
+        let site = Site::start(vars.clone()).await;
+        let (engine, url) = (site.engine.clone(), site.url.clone());
         let http = reqwest::Client::new();
-        let world = Self { engine, url, stripe, database, folder, simulator, site, http };
+        let world = Self { engine, url, stripe, database, folder, simulator, site, vars, http };
         world.listen().await;
         if !options.empty_catalog {
-            world.push_catalog().await;
+            world.push_changed(&options.catalog).await;
         }
         world
+    }
+
+    /// Another copy of the product on the same database, with another rate card where one is
+    /// given, as a replica or a newer version is.
+    pub async fn another(&self, rates: Option<&str>) -> Site {
+        let mut vars = self.vars.clone();
+        if let Some(text) = rates {
+            vars.push(("RATES_FILE".to_owned(), write_card(self.folder.path(), text)));
+        }
+        Site::start(vars).await
+    }
+
+    /// Answers nobody any more, as a machine that lost its network.
+    pub fn hang_up(&self) {
+        self.site.hang_up();
     }
 
     /// Registers our endpoint with the simulator, as an operator does at Stripe.
@@ -103,7 +139,17 @@ impl World {
 
     /// Writes the example catalog into Stripe and reads it back.
     pub async fn push_catalog(&self) {
-        self.push(&catalog::CatalogFile::parse(catalog::BUILT_IN).expect("the example")).await;
+        self.push_changed(&[]).await;
+    }
+
+    /// Writes the example catalog with these changes into Stripe and reads it back.
+    pub async fn push_changed(&self, changes: &[(&'static str, String)]) {
+        let mut text = catalog::BUILT_IN.to_owned();
+        for (from, to) in changes {
+            assert!(text.contains(from), "the catalog does not say {from}");
+            text = text.replacen(from, to, 1);
+        }
+        self.push(&catalog::CatalogFile::parse(&text).expect("a catalog")).await;
     }
 
     async fn push(&self, file: &catalog::CatalogFile) {
@@ -127,11 +173,23 @@ impl World {
 
     /// Moves both clocks forward, ours and Stripe's, and lets everything arrive.
     pub async fn advance(&self, seconds: i64) {
+        self.pass(seconds).await;
+        self.control("clock", json!({ "advance_seconds": seconds })).await;
+        self.settle().await;
+    }
+
+    /// Lets time pass for the product while its worker sleeps: whoever comes next books what is due.
+    pub async fn pass(&self, seconds: i64) {
         let mut tx = self.engine.db.begin().await.expect("a transaction");
         self.engine.clock.advance(&mut tx, seconds).await.expect("moved");
         tx.commit().await.expect("committed");
-        self.control("clock", json!({ "advance_seconds": seconds })).await;
-        self.settle().await;
+    }
+
+    /// Goes to the beginning of the next window of this length, so that a story is not cut in two
+    /// by the turn of a minute or a day.
+    pub async fn pass_to_next(&self, length: Millis) {
+        let left = length - self.engine.clock.now().rem_euclid(length);
+        self.pass(left / clock::SECOND + 1).await;
     }
 
     /// Tells the simulator's control surface something.
@@ -179,20 +237,51 @@ impl World {
 
     /// Gives credits by hand.
     pub async fn give(&self, org_id: &str, credits: i64, key: &str) {
+        self.give_as(org_id, Source::Manual, credits, key, None).await;
+    }
+
+    /// Gives credits from any source, for so many seconds where they do not stay. Answers the
+    /// grant's id, or none where this source had granted before.
+    pub async fn give_as(
+        &self,
+        org_id: &str,
+        source: Source,
+        credits: i64,
+        key: &str,
+        seconds: Option<i64>,
+    ) -> Option<String> {
         let now = self.engine.clock.now();
         let grant = NewGrant {
             org_id: org_id.to_owned(),
-            source: Source::Manual,
+            source,
             source_ref: key.to_owned(),
             amount: Credits::from_whole(credits).expect("fits"),
-            expires_at: None,
+            effective_at: None,
+            expires_at: seconds.map(|seconds| now + seconds * clock::SECOND),
             payment: None,
             actor: Actor::Operator("tests".to_owned()),
             reason: "given by hand".to_owned(),
         };
         let mut tx = self.engine.db.begin().await.expect("a transaction");
-        credits::grant(&mut tx, grant, now).await.expect("granted");
+        let made = credits::grant(&mut tx, grant, now).await.expect("granted");
         tx.commit().await.expect("committed");
+        made
+    }
+
+    /// Reads rows behind the product's back.
+    pub async fn rows<T: Record>(&self, statement: Sql) -> Vec<T> {
+        self.engine.db.all(statement).await.expect("read")
+    }
+
+    /// Changes rows behind the product's back, and makes it look at every wallet anew; answers how
+    /// many were changed.
+    pub async fn tamper(&self, statement: Sql) -> u64 {
+        let mut tx = self.engine.db.begin().await.expect("a transaction");
+        let count = tx.execute(statement).await.expect("changed");
+        let anew = server::db::sql("update wallets set revision = revision + 1");
+        tx.execute(anew).await.expect("changed");
+        tx.commit().await.expect("committed");
+        count
     }
 
     /// A new API key of this org.
@@ -223,12 +312,13 @@ impl World {
         self.folder.path()
     }
 
-    /// Checks that every book adds up, and takes the world down.
+    /// Checks that every book adds up and every invariant holds, and takes the world down.
     pub async fn end(mut self) {
-        let wrong = server::credits::verify(&self.engine.db, None).await.expect("verified");
+        let wrong = credits::verify(&self.engine.db, None).await.expect("verified");
         assert!(wrong.is_empty(), "the books disagree: {wrong:?}");
-        self.site.abort();
-        self.engine.stop().await;
+        let broken = invariants(&self.engine.db).await;
+        assert!(broken.is_empty(), "broken invariants:\n{}", broken.join("\n"));
+        self.site.end().await;
         if let Some(simulator) = self.simulator.take().and_then(Arc::into_inner) {
             simulator.stop().await;
         }
@@ -243,18 +333,21 @@ async fn start_simulator() -> (String, Option<Arc<simulator::Running>>) {
     (running.url(), Some(Arc::new(running)))
 }
 
-fn config(options: &WorldOptions, database: &str, address: SocketAddr, stripe: &str) -> Config {
+/// The environment of every copy of the product in this world.
+fn vars(options: &WorldOptions, database: &str, stripe: &str) -> Vec<(String, String)> {
     let simulator = stripe.trim_start_matches("http://").to_owned();
     let mut vars = vec![
         ("DATABASE_URL".to_owned(), database.to_owned()),
-        ("BIND_ADDR".to_owned(), address.to_string()),
         ("SIMULATOR_ADDR".to_owned(), simulator),
         ("STRIPE_PRODUCT_TAG".to_owned(), options.tag.clone().unwrap_or("turnpike".to_owned())),
     ];
     vars.extend(options.vars.clone());
-    let lookup = |name: &str| {
-        let found = vars.iter().rev().find(|(variable, _)| variable == name);
-        found.map(|(_, value)| value.clone())
-    };
-    Config::from_vars("turnpike", lookup).expect("a valid configuration")
+    vars
+}
+
+/// Writes a rate card to a file of its own; answers where.
+fn write_card(folder: &Path, text: &str) -> String {
+    let path = folder.join(format!("{}.toml", server::ids::secret()));
+    std::fs::write(&path, text).expect("written");
+    path.to_string_lossy().into_owned()
 }

@@ -250,6 +250,7 @@ pub async fn grant(engine: &Engine, command: Grant) -> Result<Report> {
     let source_ref = format!("{org}:{key}");
     let now = engine.clock.now();
     let new = NewGrant {
+        effective_at: None,
         org_id: org.clone(),
         source: Source::Manual,
         source_ref: source_ref.clone(),

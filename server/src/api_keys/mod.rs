@@ -6,13 +6,15 @@
 mod scopes;
 mod secret;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 pub use scopes::{Scope, parse_scopes};
 
 use crate::audit::{self, Actor, Entry};
 use crate::clock::{MINUTE, Millis};
-use crate::db::{Db, Tx, sql};
+use crate::db::{Db, Gather, Tx, sql};
 use crate::error::{Error, Result};
 use crate::ids;
 
@@ -167,6 +169,16 @@ pub async fn list(db: &Db, org_id: &str) -> Result<Vec<ApiKey>> {
     db.all(sql(text).bind(org_id)).await
 }
 
+/// The service keys of this name that are in force, oldest first.
+pub async fn list_service(db: &Db, name: &str) -> Result<Vec<ApiKey>> {
+    let text = format!(
+        "select {COLUMNS} from api_keys
+         where org_id is null and name = $1 and revoked_at is null
+         order by created_at, id limit 100"
+    );
+    db.all(sql(text).bind(name)).await
+}
+
 /// From now on the key is refused. Revoking it twice changes nothing.
 pub async fn revoke(
     tx: &mut Tx,
@@ -210,8 +222,44 @@ async fn revoke_of(
     audit::record(tx, &entry, now).await
 }
 
-#[derive(sqlx::FromRow)]
+/// A secret that was shown, and the org that was named with it.
+#[derive(Clone)]
+pub struct Shown {
+    /// The secret.
+    pub secret: String,
+    /// The header `Turnpike-Org`.
+    pub org: Option<String>,
+}
+
+/// Finds out who calls. Callers that arrive together share one read; a key that is revoked is
+/// refused from the next read on.
+#[derive(Clone)]
+pub struct Doorkeeper(Gather<Shown, Caller>);
+
+impl Doorkeeper {
+    /// Starts on the current runtime.
+    pub fn start(db: &Db) -> Self {
+        let db = db.clone();
+        Self(Gather::start(move |shown| {
+            let db = db.clone();
+            async move { authenticate_many(&db, &shown).await }
+        }))
+    }
+
+    /// Who shows this. The org named must be that of an org's own key; a service key has to name
+    /// one.
+    pub async fn authenticate(&self, shown: Shown) -> Result<Caller> {
+        match secret::well_formed(&shown.secret) {
+            true => self.0.ask(shown).await,
+            false => Err(Error::Unauthenticated),
+        }
+    }
+}
+
+#[derive(Clone, sqlx::FromRow)]
 struct Presented {
+    secret_hash: String,
+    named: String,
     id: String,
     name: String,
     key_org_id: Option<String>,
@@ -220,27 +268,38 @@ struct Presented {
     last_used_at: Option<Millis>,
 }
 
-/// Who shows this secret. `org_header` is the org that a service key must name; with an org's own
-/// key it may only repeat that org. One read by index.
-pub async fn authenticate(db: &Db, presented: &str, org_header: Option<&str>) -> Result<Caller> {
-    if !secret::well_formed(presented) {
-        return Err(Error::Unauthenticated);
-    }
-    let text = "select api_keys.id, api_keys.name, api_keys.org_id as key_org_id,
-           orgs.id as org_id, api_keys.scopes, api_keys.last_used_at
-         from api_keys
-         left join orgs on orgs.deleted_at is null
-           and orgs.id = coalesce(api_keys.org_id, cast($2 as text))
-         where api_keys.secret_hash = $1 and api_keys.revoked_at is null";
-    let statement = sql(text).bind(secret::hash(presented)).bind(org_header);
-    let row: Option<Presented> = db.optional(statement).await?;
-    let row = row.ok_or(Error::Unauthenticated)?;
+/// Who shows these secrets. One read by index.
+async fn authenticate_many(db: &Db, shown: &[Shown]) -> Result<Vec<Result<Caller>>> {
+    let asked: Vec<(String, String)> = shown
+        .iter()
+        .map(|one| (secret::hash(&one.secret), one.org.clone().unwrap_or_default()))
+        .collect();
+    let rows = db.dialect().pair_rows(1);
+    let text = format!(
+        "select k.secret_hash, a.second as named, k.id, k.name, k.org_id as key_org_id, \
+             orgs.id as org_id, k.scopes, k.last_used_at \
+         from ({rows}) a join api_keys k on k.secret_hash = a.first and k.revoked_at is null \
+             left join orgs on orgs.id = coalesce(k.org_id, a.second) \
+                 and orgs.deleted_at is null"
+    );
+    let found: Vec<Presented> = db.all(sql(text).bind(asked.clone())).await?;
+    let found: HashMap<(String, String), Presented> =
+        found.into_iter().map(|row| ((row.secret_hash.clone(), row.named.clone()), row)).collect();
+    let callers = asked.iter().map(|pair| {
+        let row = found.get(pair).cloned().ok_or(Error::Unauthenticated)?;
+        caller(row)
+    });
+    Ok(callers.collect())
+}
+
+fn caller(row: Presented) -> Result<Caller> {
     let service = row.key_org_id.is_none();
-    if service && org_header.is_none() {
+    let named = Some(row.named).filter(|named| !named.is_empty());
+    if service && named.is_none() {
         let message = "A service key names the org it acts for, such as Turnpike-Org: org_….";
         return Err(Error::invalid("Turnpike-Org", message));
     }
-    let named_another = org_header.is_some_and(|named| row.org_id.as_deref() != Some(named));
+    let named_another = named.is_some_and(|named| row.org_id.as_ref() != Some(&named));
     let org_id = row.org_id.filter(|_| !named_another).ok_or(Error::NotFound("The org"))?;
     Ok(Caller {
         key_id: row.id,

@@ -1,94 +1,18 @@
-//! A wallet in memory: locked, with its open grants, and every movement made on it.
+//! A wallet in memory: locked, with its open grants and holds, and every movement made on it.
 //!
 //! Pure: it touches no database. [`super::lock`] reads books under their locks and [`super::save`]
-//! writes back what happened, many wallets at once. Every movement has two sides that sum to zero.
+//! writes back what happened, many wallets at once. Every movement goes from one account to
+//! another, so that an operation always sums to zero.
 
 use crate::audit::Actor;
 use crate::clock::{self, Millis};
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::units::Credits;
+use crate::usage::Usage;
 
-use super::rows::{EntryRow, Grant, OperationRow, Source, Wallet};
-
-/// Where credits can be. All accounts of a wallet together are always zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Account {
-    /// What was ever given, counted downwards.
-    Granted,
-    /// What can be spent.
-    Available,
-    /// What open holds have set aside.
-    Held,
-    /// What was used.
-    Consumed,
-    /// What lapsed unused.
-    Expired,
-    /// What was taken back.
-    ClawedBack,
-    /// What is owed by the customer, counted downwards.
-    Debt,
-    /// What was used past every grant, counted downwards.
-    Overage,
-}
-
-impl Account {
-    /// The word stored.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Granted => "granted",
-            Self::Available => "available",
-            Self::Held => "held",
-            Self::Consumed => "consumed",
-            Self::Expired => "expired",
-            Self::ClawedBack => "clawed_back",
-            Self::Debt => "debt",
-            Self::Overage => "overage",
-        }
-    }
-}
-
-/// What kind of operation it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Credits came in.
-    Grant,
-    /// Credits were used.
-    Consume,
-    /// A grant's time ran out, or its successor took over.
-    Expire,
-    /// A debt was paid from a new grant.
-    DebtPaid,
-}
-
-impl Kind {
-    /// The word stored and shown.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Grant => "grant",
-            Self::Consume => "consume",
-            Self::Expire => "expire",
-            Self::DebtPaid => "debt_paid",
-        }
-    }
-}
-
-/// An amount that goes from one account to another, within one grant where it concerns one.
-#[derive(Clone, Copy, Debug)]
-pub struct Move {
-    /// Which of the book's grants.
-    pub grant: Option<usize>,
-    /// Where it comes from.
-    pub from: Account,
-    /// Where it goes.
-    pub to: Account,
-    /// How much; more than nothing.
-    pub amount: Credits,
-}
-
-/// How much was missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shortfall(pub Credits);
+use super::accounts::{Account, Act, Kind, Move};
+use super::rows::{EntryRow, Grant, Hold, OperationRow, Source, Wallet};
 
 /// One wallet under its lock.
 #[derive(Clone, Debug)]
@@ -97,6 +21,10 @@ pub struct Book {
     pub wallet: Wallet,
     /// The grants that have not ended, in the order in which they are spent.
     pub grants: Vec<Grant>,
+    /// The holds that are open, and those that ended in this book.
+    pub holds: Vec<Hold>,
+    /// What was used in this book and is not written yet.
+    pub usages: Vec<Usage>,
     pub(super) operations: Vec<OperationRow>,
     pub(super) entries: Vec<EntryRow>,
     pub(super) changed: bool,
@@ -104,9 +32,10 @@ pub struct Book {
 
 impl Book {
     /// Opens a book over rows that were read.
-    pub fn new(wallet: Wallet, mut grants: Vec<Grant>) -> Self {
+    pub fn new(wallet: Wallet, mut grants: Vec<Grant>, holds: Vec<Hold>) -> Self {
         grants.sort_by(|a, b| a.burn_order().cmp(&b.burn_order()));
-        Self { wallet, grants, operations: Vec::new(), entries: Vec::new(), changed: false }
+        let (usages, operations, entries) = (Vec::new(), Vec::new(), Vec::new());
+        Self { wallet, grants, holds, usages, operations, entries, changed: false }
     }
 
     /// The time of an operation begun now: never before the last one. (D18)
@@ -114,10 +43,16 @@ impl Book {
         now.max(self.wallet.last_at)
     }
 
-    /// Books what is due at `at`: lapsed grants, and the turn of the period. (D16, D17)
+    /// Books what is due at `at`: holds whose time is over, lapsed grants, and the turn of the
+    /// period. (D11, D16, D17)
     pub fn settle(&mut self, at: Millis) -> Result<()> {
+        for index in 0..self.holds.len() {
+            if self.holds[index].is_open() && self.holds[index].expires_at <= at {
+                self.expire_hold(index, at)?;
+            }
+        }
         for index in 0..self.grants.len() {
-            if self.grants[index].is_due(at) {
+            if self.grants[index].ended_at.is_none() && self.grants[index].is_due(at) {
                 self.expire(index, at, "Expired")?;
             }
         }
@@ -125,19 +60,19 @@ impl Book {
         Ok(())
     }
 
-    /// Ends a grant: what is left of it lapses.
+    /// Ends a grant: what is left of it lapses, and so will what returns to it.
     pub fn expire(&mut self, index: usize, at: Millis, reason: &str) -> Result<()> {
         let remaining = self.grants[index].remaining;
         if remaining.is_positive() {
-            let moves = [Move {
-                grant: Some(index),
-                from: Account::Available,
-                to: Account::Expired,
-                amount: remaining,
-            }];
-            self.post(Kind::Expire, at, &Actor::System, reason, &moves)?;
+            let moves = [Move::of(index, Account::Available, Account::Expired, remaining)];
+            let act = Act { kind: Kind::Expire, at, actor: &Actor::System, reason };
+            self.post(&act, &moves)?;
         }
         let grant = &mut self.grants[index];
+        if !grant.is_due(at) {
+            grant.expires_at = Some(at);
+            grant.changed = true;
+        }
         if grant.ended_at.is_none() && !grant.held.is_positive() {
             grant.ended_at = Some(at);
             grant.changed = true;
@@ -208,10 +143,14 @@ impl Book {
             period_start: None,
             period_end: None,
             payment: None,
+            claw_target: Credits::ZERO,
+            claw_debt: Credits::ZERO,
             frozen_at: None,
+            voided_at: None,
             reason: String::new(),
             created_at: at,
             ended_at: None,
+            new: true,
             changed: true,
         }
     }
@@ -222,74 +161,49 @@ impl Book {
         let pays_debt = Source::pays_debt(&grant.source_kind);
         let place = self.grants.partition_point(|g| g.burn_order() < grant.burn_order());
         self.grants.insert(place, Grant { reason: reason.to_owned(), ..grant });
-        let enters =
-            Move { grant: Some(place), from: Account::Granted, to: Account::Available, amount };
-        self.post(Kind::Grant, at, actor, reason, &[enters])?;
+        let enters = Move::of(place, Account::Granted, Account::Available, amount);
+        self.post(&Act { kind: Kind::Grant, at, actor, reason }, &[enters])?;
         let owed = self.wallet.debt.min(amount);
         if pays_debt && owed.is_positive() {
-            let pays = Move {
-                grant: Some(place),
-                from: Account::Available,
-                to: Account::Debt,
-                amount: owed,
-            };
-            self.post(Kind::DebtPaid, at, &Actor::System, "Paid an earlier debt", &[pays])?;
+            let pays = Move::of(place, Account::Available, Account::Debt, owed);
+            let reason = "Paid an earlier debt";
+            let act = Act { kind: Kind::DebtPaid, at, actor: &Actor::System, reason };
+            self.post(&act, &[pays])?;
         }
         Ok(id)
     }
 
-    /// What it would take to spend `credits` now: from which grants, in burn order. (I9)
-    pub fn plan_spend(&self, credits: Credits, at: Millis) -> (Vec<(usize, Credits)>, Shortfall) {
-        let mut left = credits;
-        let mut parts = Vec::new();
-        for (index, grant) in self.grants.iter().enumerate() {
-            if !left.is_positive() {
-                break;
-            }
-            if grant.is_spendable(at) {
-                let part = left.min(grant.remaining);
-                left = left.minus(part).unwrap_or(Credits::ZERO);
-                parts.push((index, part));
-            }
-        }
-        (parts, Shortfall(left))
-    }
-
-    /// Books one operation: every move, both sides of each. Answers the operation's id.
-    pub fn post(
-        &mut self,
-        kind: Kind,
-        at: Millis,
-        actor: &Actor,
-        reason: &str,
-        moves: &[Move],
-    ) -> Result<String> {
-        let id = ids::new("op", at);
+    /// Books one operation with its moves; an operation that only says something has none. Answers
+    /// its id.
+    pub fn post(&mut self, act: &Act<'_>, moves: &[Move]) -> Result<String> {
+        let id = ids::new("op", act.at);
         let before = self.wallet.available;
-        let mut line = 0;
-        for step in moves {
-            for (account, amount) in
-                [(step.from, -step.amount.micros()), (step.to, step.amount.micros())]
-            {
-                self.shift(account, step.grant, amount)?;
-                let grant_id = step.grant.map(|index| self.grants[index].id.clone());
-                let operation_id = id.clone();
-                let account = account.word();
-                self.entries.push(EntryRow { operation_id, line, account, grant_id, amount });
-                line += 1;
-            }
+        for (line, step) in (0..).zip(moves) {
+            self.shift(step.from, step.grant, -step.amount.micros())?;
+            self.shift(step.to, step.grant, step.amount.micros())?;
+            let grant_id = step.grant.map(|index| self.grants[index].id.clone());
+            let (from, to) = (step.from.word(), step.to.word());
+            let operation_id = id.clone();
+            self.entries.push(EntryRow {
+                operation_id,
+                line,
+                grant_id,
+                from,
+                to,
+                amount: step.amount,
+            });
         }
         self.wallet.seq += 1;
-        self.wallet.last_at = at;
+        self.wallet.last_at = act.at;
         self.changed = true;
         self.operations.push(OperationRow {
             id: id.clone(),
             seq: self.wallet.seq,
-            kind: kind.word(),
-            at,
-            actor_kind: actor.kind(),
-            actor_id: actor.id().unwrap_or_default().to_owned(),
-            reason: reason.to_owned(),
+            kind: act.kind.word(),
+            at: act.at,
+            actor_kind: act.actor.kind(),
+            actor_id: act.actor.id().unwrap_or_default().to_owned(),
+            reason: act.reason.to_owned(),
             available_change: self.wallet.available.micros() - before.micros(),
             available_after: self.wallet.available,
             held_after: self.wallet.held,
@@ -305,11 +219,21 @@ impl Book {
         Ok(())
     }
 
-    /// Ends the bought grants that were used up, so that they are not read again.
+    /// Takes use of the current period back.
+    pub fn uncount_used(&mut self, credits: Credits, overage: Credits) {
+        let less = |whole: Credits, part| whole.minus(part).unwrap_or_default().max(Credits::ZERO);
+        self.wallet.period_used = less(self.wallet.period_used, credits);
+        self.wallet.overage = less(self.wallet.overage, overage);
+        self.changed = true;
+    }
+
+    /// Ends the grants of which nothing is left and nothing will come, so that they are not read
+    /// again. An allowance stays until its time is over: percentages are of it.
     pub fn close_spent(&mut self, at: Millis) {
         for grant in &mut self.grants {
             let spent = !grant.remaining.is_positive() && !grant.held.is_positive();
-            if spent && grant.ended_at.is_none() && !grant.is_allowance() {
+            let done = grant.is_over(at) || !grant.is_allowance();
+            if spent && done && grant.ended_at.is_none() {
                 grant.ended_at = Some(at);
                 grant.changed = true;
             }
@@ -318,9 +242,10 @@ impl Book {
 
     /// What the current period's allowance grants gave and how much of it was used; `None` where
     /// nothing was granted.
-    pub fn allowance(&self) -> Option<(Credits, Credits)> {
+    pub fn allowance(&self, at: Millis) -> Option<(Credits, Credits)> {
+        let live = |grant: &&Grant| grant.ended_at.is_none() && !grant.is_over(at);
         let current = self.grants.iter().filter(|grant| grant.is_allowance());
-        let live: Vec<&Grant> = current.filter(|grant| grant.ended_at.is_none()).collect();
+        let live: Vec<&Grant> = current.filter(live).collect();
         if live.is_empty() {
             return None;
         }
@@ -336,10 +261,17 @@ impl Book {
         open.fold(Credits::ZERO, |sum, grant| sum.plus(grant.remaining).unwrap_or(sum))
     }
 
+    /// The place of a grant in this book.
+    pub fn grant_index(&self, id: &str) -> Result<usize> {
+        let found = self.grants.iter().position(|grant| grant.id == id);
+        found.ok_or_else(|| Error::internal(format!("{id} is not in its wallet's book")))
+    }
+
     /// The period of the allowance in force, else the org's own month.
     fn turn_period(&mut self, at: Millis) {
-        let open = self.grants.iter().filter(|grant| grant.ended_at.is_none());
-        let periods = open.filter_map(|grant| grant.period_start.zip(grant.period_end));
+        let live = |grant: &&Grant| grant.ended_at.is_none() && !grant.is_over(at);
+        let periods = self.grants.iter().filter(live);
+        let periods = periods.filter_map(|grant| grant.period_start.zip(grant.period_end));
         let (start, end) = periods.max().unwrap_or_else(|| {
             let (_, start, end) = self.month_at(at);
             (start, end)
@@ -359,7 +291,7 @@ impl Book {
         match account {
             Account::Available => self.wallet.available = add(self.wallet.available, amount)?,
             Account::Held => self.wallet.held = add(self.wallet.held, amount)?,
-            Account::Debt => self.wallet.debt = add(self.wallet.debt, -amount)?,
+            Account::Debt => self.wallet.debt = add(self.wallet.debt, amount.saturating_neg())?,
             _ => {}
         }
         let Some(index) = grant else { return Ok(()) };

@@ -7,6 +7,7 @@ use crate::db::{Tx, sql};
 use crate::error::{Error, Result};
 use crate::units::Credits;
 
+use super::accounts::{Act, Kind};
 use super::book::Book;
 use super::rows::{Grant, Source};
 use super::store;
@@ -22,6 +23,8 @@ pub struct NewGrant {
     pub source_ref: String,
     /// How much; more than nothing.
     pub amount: Credits,
+    /// From when it may be spent; `None` is at once.
+    pub effective_at: Option<Millis>,
     /// From when it lapses; `None` is never.
     pub expires_at: Option<Millis>,
     /// The Stripe object that paid for it.
@@ -65,7 +68,8 @@ pub async fn grant(tx: &mut Tx, new: NewGrant, now: Millis) -> Result<Option<Str
     let at = book.time(now);
     book.settle(at)?;
     let grant = book.new_grant(new.source, new.source_ref, new.amount, at, new.expires_at);
-    let grant = Grant { payment: new.payment, ..grant };
+    let effective_at = new.effective_at.unwrap_or(at).max(at);
+    let grant = Grant { payment: new.payment, effective_at, ..grant };
     let id = book.put_in(grant, &new.actor, &new.reason)?;
     book.close_spent(at);
     store::save(tx, std::iter::once(&mut book)).await?;
@@ -149,6 +153,88 @@ pub async fn end_allowance(tx: &mut Tx, org_id: &str, reason: &str, now: Millis)
     }
     book.settle(at)?;
     store::save(tx, std::iter::once(&mut book)).await
+}
+
+/// Sets how much is taken back of what a payment granted, all in all. Repeats and any order end in
+/// the same; what was spent already becomes a debt. (E7–E10)
+pub async fn claw_back(
+    tx: &mut Tx,
+    org_id: &str,
+    payment: &str,
+    target: Credits,
+    now: Millis,
+) -> Result<()> {
+    let (mut book, at, granted) = open_payment(tx, org_id, payment, now).await?;
+    let mut left = target;
+    for id in granted {
+        let index = book.grant_index(&id)?;
+        let part = left.min(book.grants[index].amount);
+        left = left.minus(part).unwrap_or(Credits::ZERO);
+        book.claw_to(index, part, at)?;
+    }
+    book.close_spent(at);
+    store::save(tx, std::iter::once(&mut book)).await
+}
+
+/// Keeps what a payment granted from being spent, or lets it be spent again. What it has is not
+/// touched, and neither is anything else the org has. (E11, E12)
+pub async fn freeze(
+    tx: &mut Tx,
+    org_id: &str,
+    payment: &str,
+    frozen: bool,
+    actor: &Actor,
+    reason: &str,
+    now: Millis,
+) -> Result<()> {
+    let (mut book, at, granted) = open_payment(tx, org_id, payment, now).await?;
+    let kind = if frozen { Kind::Freeze } else { Kind::Unfreeze };
+    for id in granted {
+        let index = book.grant_index(&id)?;
+        book.set_frozen(index, &Act { kind, at, actor, reason }, frozen)?;
+    }
+    store::save(tx, std::iter::once(&mut book)).await
+}
+
+/// Ends a grant before its time. What open holds have set aside of it may still be captured.
+pub async fn void(
+    tx: &mut Tx,
+    org_id: &str,
+    grant_id: &str,
+    actor: &Actor,
+    reason: &str,
+    now: Millis,
+) -> Result<()> {
+    let mut book = open(tx, org_id, now).await?;
+    let at = book.time(now);
+    book.settle(at)?;
+    let found = store::grants(tx, &[grant_id.to_owned()]).await?;
+    let own = found.iter().any(|grant| grant.org_id == org_id);
+    if !own {
+        return Err(Error::NotFound("The grant"));
+    }
+    book.remember(found, Vec::new());
+    let index = book.grant_index(grant_id)?;
+    book.void(index, &Act { kind: Kind::Void, at, actor, reason })?;
+    store::save(tx, std::iter::once(&mut book)).await
+}
+
+/// The settled book of an org, with every grant that a payment paid for, and their ids.
+async fn open_payment(
+    tx: &mut Tx,
+    org_id: &str,
+    payment: &str,
+    now: Millis,
+) -> Result<(Book, Millis, Vec<String>)> {
+    let mut book = open(tx, org_id, now).await?;
+    let at = book.time(now);
+    book.settle(at)?;
+    let text = "select id from grants where payment = $1 and org_id = $2 order by id";
+    let ids: Vec<(String,)> = tx.all(sql(text).bind(payment).bind(org_id)).await?;
+    let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
+    let granted = store::grants(tx, &ids).await?;
+    book.remember(granted, Vec::new());
+    Ok((book, at, ids))
 }
 
 async fn open(tx: &mut Tx, org_id: &str, now: Millis) -> Result<Book> {

@@ -1,26 +1,36 @@
 //! The ledger: how many credits an org has, and every movement that made it so.
 //!
-//! Owns `wallets`, `grants`, `operations` and `ledger_entries`. Ledger rows are added, never
+//! Owns `wallets`, `grants`, `holds`, `operations`, `ledger_entries` and `adjustments`. Ledger rows are added, never
 //! changed, so that every balance can be recomputed from nothing. Knows no Stripe, no price and no
 //! entitlement: a credit is a number. A [`Book`] is one wallet, locked and in memory; everything
 //! that moves credits goes through it.
 
+mod accounts;
 mod balance;
 mod book;
+mod claws;
 mod grants;
+mod holds;
 #[cfg(test)]
 mod oracle;
 mod rows;
+mod spending;
 mod statement;
 mod store;
-mod sweep;
 mod verify;
+mod written;
 
+pub use accounts::{Account, Act, Kind, Move};
 pub use balance::{AllowanceView, Balance, GrantView, of_book};
-pub use book::{Account, Book, Kind, Move, Shortfall};
-pub use grants::{Allowance, NewGrant, end_allowance, grant, set_allowance};
-pub use rows::{Grant, Source, Wallet};
+pub use book::Book;
+pub use grants::{
+    Allowance, NewGrant, claw_back, end_allowance, freeze, grant, set_allowance, void,
+};
+pub use rows::{Grant, Hold, OPEN, Source, Wallet};
+pub use spending::{Charged, Paid, Shortfall, Uncovered};
 pub use statement::{Movement, Page, movements, next_expiries, statement};
-pub use store::{is_parked, lock, lock_wallet, peek, save};
-pub use sweep::sweep;
+pub use store::{
+    grants as grants_by_id, holds as holds_by_id, is_parked, lock, lock_wallet, lock_wallets, open,
+    paid, peek, save, wallets,
+};
 pub use verify::{Disagreement, verify};

@@ -64,6 +64,8 @@ pub struct Wallet {
     pub org_id: String,
     /// The number of its last operation.
     pub seq: i64,
+    /// Raised by everything that changes what the gate reads about the org.
+    pub revision: i64,
     /// What can be spent.
     pub available: Credits,
     /// What is set aside by open holds.
@@ -125,14 +127,23 @@ pub struct Grant {
     pub period_end: Option<Millis>,
     /// The Stripe object that paid for it.
     pub payment: Option<String>,
+    /// What is taken back of it altogether, because its payment was.
+    pub claw_target: Credits,
+    /// How much of that was spent already and became the wallet's debt.
+    pub claw_debt: Credits,
     /// Since when a dispute keeps it from being spent.
     pub frozen_at: Option<Millis>,
+    /// Since when nothing may be spent of it and nothing returns to it.
+    pub voided_at: Option<Millis>,
     /// Why it was given, for people.
     pub reason: String,
     /// When it was given.
     pub created_at: Millis,
     /// When nothing more can come of it.
     pub ended_at: Option<Millis>,
+    /// Whether the database does not have this row yet.
+    #[sqlx(skip)]
+    pub new: bool,
     /// Whether this row must be written back.
     #[sqlx(skip)]
     pub changed: bool,
@@ -143,9 +154,15 @@ impl Grant {
     pub fn is_spendable(&self, at: Millis) -> bool {
         self.ended_at.is_none()
             && self.frozen_at.is_none()
+            && self.voided_at.is_none()
             && self.effective_at <= at
             && !self.is_due(at)
             && self.remaining.is_positive()
+    }
+
+    /// Whether nothing may return to it at this time.
+    pub fn is_over(&self, at: Millis) -> bool {
+        self.voided_at.is_some() || self.is_due(at)
     }
 
     /// Whether its time is over.
@@ -179,12 +196,92 @@ pub(super) struct OperationRow {
     pub held_after: Credits,
 }
 
-/// One side of an operation about to be written.
+/// One move of an operation about to be written.
 #[derive(Clone, Debug)]
 pub(super) struct EntryRow {
     pub operation_id: String,
     pub line: i64,
-    pub account: &'static str,
     pub grant_id: Option<String>,
-    pub amount: i64,
+    pub from: &'static str,
+    pub to: &'static str,
+    pub amount: Credits,
 }
+
+/// Credits set aside for a use whose cost is known only afterwards.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Hold {
+    /// `hold_…`
+    pub id: String,
+    /// Whose.
+    pub org_id: String,
+    /// The place in the wallet's order of the operation that made it.
+    pub seq: i64,
+    /// That operation: its entries tell which grants the credits were taken from.
+    pub operation_id: String,
+    /// The idempotency key it was made with.
+    pub key: String,
+    /// What is to be used.
+    pub meter: String,
+    /// Of which model.
+    pub model: Option<String>,
+    /// The feature it was asked under.
+    pub feature: Option<String>,
+    /// How much, in millionths of the meter's unit.
+    pub quantity: i64,
+    /// Credits per unit: pinned.
+    pub rate: Credits,
+    /// The rate card that the rate is from.
+    pub rate_card: String,
+    /// What it set aside, overage included.
+    pub credits: Credits,
+    /// How much of that no grant covers.
+    pub overage: Credits,
+    /// The workflow it belongs to.
+    pub run: Option<String>,
+    /// The member it is for.
+    pub member: Option<String>,
+    /// The API key that asked.
+    pub api_key_id: Option<String>,
+    /// The caller's own notes, JSON.
+    pub metadata: Option<String>,
+    /// release or charge: what happens when its time is over.
+    pub on_expiry: String,
+    /// open, captured, released or expired
+    pub status: String,
+    /// What was charged in the end.
+    pub captured: Credits,
+    /// The usage that charged it.
+    pub usage_id: Option<String>,
+    /// Since when.
+    pub created_at: Millis,
+    /// Until when.
+    pub expires_at: Millis,
+    /// When it was captured, released or expired. (I5)
+    pub ended_at: Option<Millis>,
+    /// Which grants it was taken from, in that order.
+    #[sqlx(skip)]
+    pub parts: Vec<(String, Credits)>,
+    /// Whether the database does not have this row yet.
+    #[sqlx(skip)]
+    pub new: bool,
+    /// Whether this row must be written back.
+    #[sqlx(skip)]
+    pub changed: bool,
+}
+
+impl Hold {
+    /// Whether it still sets credits aside.
+    pub fn is_open(&self) -> bool {
+        self.status == OPEN
+    }
+
+    /// Whether what it was for is charged when its time is over.
+    pub fn charges(&self) -> bool {
+        self.on_expiry == CHARGE
+    }
+}
+
+/// The status of a hold that still sets credits aside.
+pub const OPEN: &str = "open";
+/// The policy of a hold that is charged when its time is over.
+pub const CHARGE: &str = "charge";

@@ -80,7 +80,8 @@ pub async fn movements(db: &Db, org_id: &str, before: i64, limit: i64) -> Result
              operations.reason, operations.available_change, operations.available_after,
              usages.id as usage_id
          from operations
-         left join usages on usages.org_id = operations.org_id and usages.seq = operations.seq
+         left join usages on usages.org_id = operations.org_id and usages.at = operations.at
+             and usages.seq = operations.seq and usages.line = 0
          where operations.org_id = $1 and operations.seq < $2
          order by operations.seq desc limit $3";
     let rows: Vec<Row> = db.all(sql(text).bind(org_id).bind(before).bind(limit)).await?;

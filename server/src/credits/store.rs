@@ -1,22 +1,31 @@
 //! Books in and out of the database: locked and read together, written back in bulk.
 //!
-//! The only writer of `wallets`, `grants`, `operations` and `ledger_entries`.
+//! The only writer of `wallets`, `grants`, `holds`, `operations` and `ledger_entries`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::clock::Millis;
-use crate::db::{Arg, Bulk, Db, Reads, Tx, sql};
-use crate::error::{Error, Result};
+use crate::db::{Db, Reads, Tx, sql};
+use crate::error::Result;
+use crate::units::Credits;
+use crate::usage;
 
 use super::book::Book;
-use super::rows::{Grant, Wallet};
+use super::rows::{Grant, Hold, Wallet};
+use super::spending::Paid;
+use super::written::{ENTRIES, GRANTS, HOLDS, NEW_GRANTS, NEW_HOLDS, OPERATIONS, WALLETS, Written};
 
-const WALLET: &str = "org_id, seq, available, held, debt, overage, period_start, period_end, \
-     period_used, free_opened, last_at, parked_at, created_at";
+const WALLET: &str = "org_id, seq, revision, available, held, debt, overage, period_start, \
+     period_end, period_used, free_opened, last_at, parked_at, created_at";
 
 const GRANT: &str = "id, org_id, source_kind, source_ref, priority, amount, remaining, held, \
      consumed, expired, clawed_back, debt_paid, effective_at, expires_at, period_start, \
-     period_end, payment, frozen_at, reason, created_at, ended_at";
+     period_end, payment, claw_target, claw_debt, frozen_at, voided_at, reason, created_at, \
+     ended_at";
+
+const HOLD: &str = "holds.id, org_id, seq, holds.operation_id, key, meter, model, feature, \
+     quantity, rate, rate_card, credits, overage, run, member, api_key_id, metadata, on_expiry, \
+     status, captured, usage_id, created_at, expires_at, ended_at";
 
 /// Locks the wallets of these orgs, making those that are missing, and reads their books. The
 /// database orders the locks, so that two batches never wait for each other in a circle; the
@@ -26,36 +35,48 @@ pub async fn lock(
     orgs: &BTreeSet<String>,
     now: Millis,
 ) -> Result<BTreeMap<String, Book>> {
-    let ids: Vec<String> = orgs.iter().cloned().collect();
-    let mut wallets = lock_rows(tx, &ids).await?;
-    if wallets.len() < ids.len() {
-        make_missing(tx, &ids, now).await?;
-        wallets = lock_rows(tx, &ids).await?;
-    }
-    let grants = open_grants(tx, &ids).await?;
-    Ok(books(wallets, grants))
+    let wallets = lock_wallets(tx, orgs, now).await?;
+    open(tx, wallets).await
 }
 
-/// Locks one wallet, for whoever changes something that the gate reads about its org.
+/// Locks the wallets of these orgs, making those that are missing, and reads nothing else.
+pub async fn lock_wallets(
+    tx: &mut Tx,
+    orgs: &BTreeSet<String>,
+    now: Millis,
+) -> Result<Vec<Wallet>> {
+    let ids: Vec<String> = orgs.iter().cloned().collect();
+    let wallets = lock_rows(tx, &ids).await?;
+    if wallets.len() == ids.len() {
+        return Ok(wallets);
+    }
+    make_missing(tx, &ids, now).await?;
+    lock_rows(tx, &ids).await
+}
+
+/// Locks one wallet, for whoever changes something that the gate reads about its org: what a
+/// process remembers of the org is of no use from then on.
 pub async fn lock_wallet(tx: &mut Tx, org_id: &str, now: Millis) -> Result<()> {
-    let ids = vec![org_id.to_owned()];
-    if lock_rows(tx, &ids).await?.is_empty() {
-        make_missing(tx, &ids, now).await?;
-        lock_rows(tx, &ids).await?;
+    let text = "update wallets set revision = revision + 1 where org_id = $1";
+    if tx.execute(sql(text).bind(org_id)).await? == 0 {
+        make_missing(tx, &[org_id.to_owned()], now).await?;
+        tx.execute(sql(text).bind(org_id)).await?;
     }
     Ok(())
+}
+
+/// Reads wallets without locking them.
+pub async fn wallets(reads: &mut impl Reads, orgs: &[String]) -> Result<Vec<Wallet>> {
+    let any = reads.dialect().any("org_id", 1);
+    let text = format!("select {WALLET} from wallets where {any}");
+    reads.all(sql(text).bind(orgs.to_vec())).await
 }
 
 /// Reads a book without locking it, for answers that change nothing.
 pub async fn peek(db: &Db, org_id: &str) -> Result<Option<Book>> {
     let mut reads = db;
-    let ids = vec![org_id.to_owned()];
-    let text = format!("select {WALLET} from wallets where org_id = $1");
-    let Some(wallet) = db.optional::<Wallet>(sql(text).bind(org_id)).await? else {
-        return Ok(None);
-    };
-    let grants = open_grants(&mut reads, &ids).await?;
-    Ok(Some(Book::new(wallet, grants)))
+    let wallets = wallets(&mut reads, &[org_id.to_owned()]).await?;
+    Ok(open(&mut reads, wallets).await?.remove(org_id))
 }
 
 /// Whether debits are stopped because the books disagreed.
@@ -84,189 +105,95 @@ async fn make_missing(tx: &mut Tx, ids: &[String], now: Millis) -> Result<()> {
     Ok(())
 }
 
-async fn open_grants(reads: &mut impl Reads, ids: &[String]) -> Result<Vec<Grant>> {
+/// Reads what is open in these wallets: grants and holds.
+pub async fn open(reads: &mut impl Reads, wallets: Vec<Wallet>) -> Result<BTreeMap<String, Book>> {
+    if wallets.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<String> = wallets.iter().map(|wallet| wallet.org_id.clone()).collect();
     let any = reads.dialect().any("org_id", 1);
     let text = format!("select {GRANT} from grants where {any} and ended_at is null");
+    let mut grants: HashMap<String, Vec<Grant>> = HashMap::new();
+    for grant in reads.all::<Grant>(sql(text).bind(ids.clone())).await? {
+        grants.entry(grant.org_id.clone()).or_default().push(grant);
+    }
+    let text = format!("select {HOLD} from holds where {any} and status = 'open' order by seq");
+    let open = reads.all::<Hold>(sql(text).bind(ids)).await?;
+    let mut holds: HashMap<String, Vec<Hold>> = HashMap::new();
+    for hold in with_parts(reads, open).await? {
+        holds.entry(hold.org_id.clone()).or_default().push(hold);
+    }
+    let books = wallets.into_iter().map(|wallet| {
+        let grants = grants.remove(&wallet.org_id).unwrap_or_default();
+        let holds = holds.remove(&wallet.org_id).unwrap_or_default();
+        (wallet.org_id.clone(), Book::new(wallet, grants, holds))
+    });
+    Ok(books.collect())
+}
+
+/// Grants by their ids, ended ones too.
+pub async fn grants(reads: &mut impl Reads, ids: &[String]) -> Result<Vec<Grant>> {
+    let any = reads.dialect().any("id", 1);
+    let text = format!("select {GRANT} from grants where {any}");
     reads.all(sql(text).bind(ids.to_vec())).await
 }
 
-fn books(wallets: Vec<Wallet>, grants: Vec<Grant>) -> BTreeMap<String, Book> {
-    let mut by_org: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
-    for grant in grants {
-        by_org.entry(grant.org_id.clone()).or_default().push(grant);
-    }
-    let books = wallets.into_iter().map(|wallet| {
-        let grants = by_org.remove(&wallet.org_id).unwrap_or_default();
-        (wallet.org_id.clone(), Book::new(wallet, grants))
-    });
-    books.collect()
+/// Holds by their ids, ended ones too, with what they were taken from.
+pub async fn holds(reads: &mut impl Reads, ids: &[String]) -> Result<Vec<Hold>> {
+    let any = reads.dialect().any("holds.id", 1);
+    let text = format!("select {HOLD} from holds where {any}");
+    let found = reads.all(sql(text).bind(ids.to_vec())).await?;
+    with_parts(reads, found).await
 }
 
-const WALLETS: Bulk = Bulk {
-    table: "wallets",
-    columns: &[
-        "org_id",
-        "seq",
-        "available",
-        "held",
-        "debt",
-        "overage",
-        "period_start",
-        "period_end",
-        "period_used",
-        "free_opened",
-        "last_at",
-        "created_at",
-    ],
-    conflict: " on conflict (org_id) do update set seq = excluded.seq, \
-        available = excluded.available, held = excluded.held, debt = excluded.debt, \
-        overage = excluded.overage, period_start = excluded.period_start, \
-        period_end = excluded.period_end, period_used = excluded.period_used, \
-        free_opened = excluded.free_opened, last_at = excluded.last_at",
-};
+#[derive(sqlx::FromRow)]
+struct Part {
+    operation_id: String,
+    grant_id: String,
+    amount: Credits,
+}
 
-const GRANTS: Bulk = Bulk {
-    table: "grants",
-    columns: &[
-        "id",
-        "org_id",
-        "source_kind",
-        "source_ref",
-        "priority",
-        "amount",
-        "remaining",
-        "held",
-        "consumed",
-        "expired",
-        "clawed_back",
-        "debt_paid",
-        "effective_at",
-        "expires_at",
-        "period_start",
-        "period_end",
-        "payment",
-        "frozen_at",
-        "reason",
-        "created_at",
-        "ended_at",
-    ],
-    conflict: " on conflict (id) do update set remaining = excluded.remaining, \
-        held = excluded.held, consumed = excluded.consumed, expired = excluded.expired, \
-        clawed_back = excluded.clawed_back, debt_paid = excluded.debt_paid, \
-        expires_at = excluded.expires_at, frozen_at = excluded.frozen_at, \
-        ended_at = excluded.ended_at",
-};
+/// The entries of a hold's operation tell which grants it was taken from.
+async fn with_parts(reads: &mut impl Reads, mut holds: Vec<Hold>) -> Result<Vec<Hold>> {
+    if holds.is_empty() {
+        return Ok(holds);
+    }
+    let any = reads.dialect().any("operation_id", 1);
+    let text = format!(
+        "select operation_id, grant_id, amount from ledger_entries \
+         where {any} and to_account = 'held' and grant_id is not null order by operation_id, line"
+    );
+    let ids: Vec<String> = holds.iter().map(|hold| hold.operation_id.clone()).collect();
+    let mut parts: HashMap<String, Vec<(String, Credits)>> = HashMap::new();
+    for part in reads.all::<Part>(sql(text).bind(ids)).await? {
+        parts.entry(part.operation_id).or_default().push((part.grant_id, part.amount));
+    }
+    for hold in &mut holds {
+        hold.parts = parts.remove(&hold.operation_id).unwrap_or_default();
+    }
+    Ok(holds)
+}
 
-const OPERATIONS: Bulk = Bulk {
-    table: "operations",
-    columns: &[
-        "id",
-        "org_id",
-        "seq",
-        "kind",
-        "at",
-        "actor_kind",
-        "actor_id",
-        "reason",
-        "available_change",
-        "available_after",
-        "held_after",
-    ],
-    conflict: "",
-};
-
-const ENTRIES: Bulk = Bulk {
-    table: "ledger_entries",
-    columns: &["operation_id", "line", "org_id", "account", "grant_id", "amount"],
-    conflict: "",
-};
+/// How operations charged what they charged, each by its place in its wallet's order.
+pub async fn paid(reads: &mut impl Reads, org_id: &str, seq: i64) -> Result<Vec<Paid>> {
+    let text = "select e.grant_id, e.from_account, e.amount from operations o
+         join ledger_entries e on e.operation_id = o.id
+         where o.org_id = $1 and o.seq = $2 and e.to_account = 'consumed' order by e.line";
+    reads.all(sql(text).bind(org_id).bind(seq)).await
+}
 
 /// Writes back what happened to these books, set by set.
 pub async fn save(tx: &mut Tx, books: impl Iterator<Item = &mut Book>) -> Result<()> {
-    let (mut wallets, mut grants, mut operations, mut entries) = (vec![], vec![], vec![], vec![]);
+    let mut written = Written::default();
     for book in books {
-        if book.wallet.available < crate::units::Credits::ZERO {
-            return Err(Error::internal("a wallet would fall below zero"));
-        }
-        if std::mem::take(&mut book.changed) {
-            wallets.push(wallet_values(&book.wallet));
-        }
-        for grant in book.grants.iter_mut().filter(|grant| grant.changed) {
-            grant.changed = false;
-            grants.push(grant_values(grant));
-        }
-        book.grants.retain(|grant| grant.ended_at.is_none());
-        for row in book.operations.drain(..) {
-            operations.push(vec![
-                row.id.into(),
-                (&book.wallet.org_id).into(),
-                row.seq.into(),
-                row.kind.into(),
-                row.at.into(),
-                row.actor_kind.into(),
-                row.actor_id.into(),
-                row.reason.into(),
-                row.available_change.into(),
-                row.available_after.into(),
-                row.held_after.into(),
-            ]);
-        }
-        for row in book.entries.drain(..) {
-            entries.push(vec![
-                row.operation_id.into(),
-                row.line.into(),
-                (&book.wallet.org_id).into(),
-                row.account.into(),
-                row.grant_id.into(),
-                row.amount.into(),
-            ]);
-        }
+        written.take(book)?;
     }
-    tx.insert_many(&WALLETS, wallets).await?;
-    tx.insert_many(&GRANTS, grants).await?;
-    tx.insert_many(&OPERATIONS, operations).await?;
-    tx.insert_many(&ENTRIES, entries).await
-}
-
-fn wallet_values(wallet: &Wallet) -> Vec<Arg> {
-    vec![
-        (&wallet.org_id).into(),
-        wallet.seq.into(),
-        wallet.available.into(),
-        wallet.held.into(),
-        wallet.debt.into(),
-        wallet.overage.into(),
-        wallet.period_start.into(),
-        wallet.period_end.into(),
-        wallet.period_used.into(),
-        wallet.free_opened.into(),
-        wallet.last_at.into(),
-        wallet.created_at.into(),
-    ]
-}
-
-fn grant_values(grant: &Grant) -> Vec<Arg> {
-    vec![
-        (&grant.id).into(),
-        (&grant.org_id).into(),
-        (&grant.source_kind).into(),
-        (&grant.source_ref).into(),
-        grant.priority.into(),
-        grant.amount.into(),
-        grant.remaining.into(),
-        grant.held.into(),
-        grant.consumed.into(),
-        grant.expired.into(),
-        grant.clawed_back.into(),
-        grant.debt_paid.into(),
-        grant.effective_at.into(),
-        grant.expires_at.into(),
-        grant.period_start.into(),
-        grant.period_end.into(),
-        grant.payment.clone().into(),
-        grant.frozen_at.into(),
-        (&grant.reason).into(),
-        grant.created_at.into(),
-        grant.ended_at.into(),
-    ]
+    tx.update_many(&WALLETS, written.wallets).await?;
+    tx.insert_many(&NEW_GRANTS, written.new_grants).await?;
+    tx.update_many(&GRANTS, written.grants).await?;
+    tx.insert_many(&OPERATIONS, written.operations).await?;
+    tx.insert_many(&ENTRIES, written.entries).await?;
+    tx.insert_many(&NEW_HOLDS, written.new_holds).await?;
+    tx.update_many(&HOLDS, written.holds).await?;
+    usage::save(tx, &written.usages).await
 }

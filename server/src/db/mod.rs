@@ -4,6 +4,8 @@
 //! [`Tx`] (reads and writes). On SQLite there is one writing connection, handed out first come
 //! first served, so that sessions, jobs and the gate never starve each other. Owns no tables.
 
+mod bulk;
+mod gather;
 mod statement;
 
 use std::str::FromStr as _;
@@ -14,12 +16,22 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 use sqlx::sqlite::{SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{Postgres, Sqlite};
 
-pub use statement::{Arg, Bulk, Dialect, Sql, sql};
+pub use bulk::{Bulk, Change};
+pub use gather::Gather;
+pub use statement::{Arg, Dialect, Sql, sql};
 
 use crate::error::{Error, Result};
 use statement::{postgres_query, postgres_rows, sqlite_query, sqlite_rows};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// Statements that a SQLite connection keeps prepared: those of the program, with the bulk ones in
+/// their sizes.
+const STATEMENTS: usize = 512;
+/// Rows that SQLite's thread may be ahead of whoever reads them, so that it does not stop for each.
+const ROWS_AHEAD: usize = 1024;
+/// Pages that the writing connection keeps in memory; negative is in KiB.
+const WRITER_CACHE: &str = "-32768";
 
 /// The database of one product.
 #[derive(Clone, Debug)]
@@ -112,9 +124,15 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30));
-        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+            .busy_timeout(Duration::from_secs(10))
+            .statement_cache_capacity(STATEMENTS)
+            .row_buffer_size(ROWS_AHEAD);
+        // A file does not go away as a server does: no need to ask before every use.
+        let pool = SqlitePoolOptions::new()
+            .acquire_timeout(Duration::from_secs(30))
+            .test_before_acquire(false);
+        let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+        let writer = pool.clone().max_connections(1).connect_with(writing).await?;
         let readers = pool.max_connections(8).connect_with(options).await?;
         Ok(Self::Sqlite { readers, writer })
     }
@@ -227,15 +245,18 @@ impl Tx {
         })
     }
 
-    /// Inserts many rows in few statements. Rows are sent in chunks of powers of two, so that the
-    /// engine sees few different texts and its plan cache serves.
+    /// Inserts many rows in few statements.
     pub async fn insert_many(&mut self, into: &Bulk, rows: Vec<Vec<Arg>>) -> Result<()> {
-        let mut rows = rows.into_iter();
-        while rows.len() > 0 {
-            let left = rows.len().min(128);
-            let size = 1usize << left.ilog2();
-            let values = rows.by_ref().take(size).flatten();
-            self.execute(into.insert(size, values)).await?;
+        for statement in into.statements(self.dialect(), rows) {
+            self.execute(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes many rows by their key in few statements.
+    pub async fn update_many(&mut self, what: &Change, rows: Vec<Vec<Arg>>) -> Result<()> {
+        for statement in what.statements(self.dialect(), rows) {
+            self.execute(statement).await?;
         }
         Ok(())
     }

@@ -23,6 +23,14 @@ pub enum Arg {
     Bool(bool),
     /// Several texts for [`Dialect::any`].
     List(Vec<String>),
+    /// Several pairs of texts for [`Dialect::pairs`].
+    Pairs(Vec<(String, String)>),
+    /// A whole column of numbers.
+    Ints(Vec<Option<i64>>),
+    /// A whole column of texts.
+    Texts(Vec<Option<String>>),
+    /// A whole column of booleans.
+    Bools(Vec<bool>),
 }
 
 impl From<i64> for Arg {
@@ -80,13 +88,18 @@ impl From<Vec<String>> for Arg {
         Self::List(value)
     }
 }
+impl From<Vec<(String, String)>> for Arg {
+    fn from(value: Vec<(String, String)>) -> Self {
+        Self::Pairs(value)
+    }
+}
 
 /// A statement and its values.
 #[derive(Clone, Debug)]
 #[must_use = "a statement does nothing until it is run on a Db or a Tx"]
 pub struct Sql {
-    text: Cow<'static, str>,
-    args: Vec<Arg>,
+    pub(super) text: Cow<'static, str>,
+    pub(super) args: Vec<Arg>,
 }
 
 /// A statement of the program's own text. Values go in by [`Sql::bind`], never by `format!`.
@@ -99,23 +112,6 @@ impl Sql {
     pub fn bind(mut self, value: impl Into<Arg>) -> Self {
         self.args.push(value.into());
         self
-    }
-}
-
-/// Where [`Tx::insert_many`] puts its rows.
-pub struct Bulk {
-    /// The table.
-    pub table: &'static str,
-    /// Its columns, in the order of each row's values.
-    pub columns: &'static [&'static str],
-    /// What follows the values: nothing, or an `on conflict` clause.
-    pub conflict: &'static str,
-}
-
-impl Bulk {
-    /// The statement that inserts this many rows.
-    pub(super) fn insert(&self, rows: usize, values: impl Iterator<Item = Arg>) -> Sql {
-        Sql { text: insert_text(self, rows).into(), args: values.collect() }
     }
 }
 
@@ -137,6 +133,25 @@ impl Dialect {
         }
     }
 
+    /// The two columns are one of the pairs of texts bound as an [`Arg::Pairs`] at `position`.
+    pub fn pairs(self, first: &str, second: &str, position: usize) -> String {
+        let pairs = self.pair_rows(position);
+        format!("({first}, {second}) in ({pairs})")
+    }
+
+    /// The pairs of texts bound as an [`Arg::Pairs`] at `position`, as rows of `first`, `second`.
+    pub fn pair_rows(self, position: usize) -> String {
+        match self {
+            Self::Sqlite => format!(
+                "select value ->> 0 as first, value ->> 1 as second from json_each(${position})"
+            ),
+            Self::Postgres => format!(
+                "select e ->> 0 as first, e ->> 1 as second \
+                 from json_array_elements(cast(${position} as json)) as e"
+            ),
+        }
+    }
+
     /// Locks the rows read until the transaction ends. SQLite's writer holds the file already.
     pub fn for_update(self) -> &'static str {
         match self {
@@ -155,14 +170,27 @@ macro_rules! bind_all {
                 Arg::Text(value) => query.bind(value),
                 Arg::Bool(value) => query.bind(value),
                 Arg::List(values) => query.bind($list(values)),
+                Arg::Pairs(pairs) => query.bind(json_pairs(&pairs)),
+                Arg::Ints(column) => query.bind($list(column)),
+                Arg::Texts(column) => query.bind($list(column)),
+                Arg::Bools(column) => query.bind($list(column)),
             };
         }
         query
     }};
 }
 
-fn json_list(values: Vec<String>) -> String {
-    serde_json::Value::from(values).to_string()
+/// SQLite has no arrays: a list goes over as JSON.
+fn json_list<T: serde::Serialize>(values: Vec<T>) -> String {
+    serde_json::to_string(&values).unwrap_or_default()
+}
+
+fn json_pairs(pairs: &[(String, String)]) -> String {
+    serde_json::to_string(pairs).unwrap_or_default()
+}
+
+fn as_array<T>(values: Vec<T>) -> Vec<T> {
+    values
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
@@ -172,7 +200,7 @@ pub(super) fn sqlite_query(sql: Sql) -> Query<'static, Sqlite, SqliteArguments> 
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
 pub(super) fn postgres_query(sql: Sql) -> Query<'static, Postgres, PgArguments> {
-    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, std::convert::identity)
+    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, as_array)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
@@ -182,19 +210,5 @@ pub(super) fn sqlite_rows<T: Record>(sql: Sql) -> QueryAs<'static, Sqlite, T, Sq
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
 pub(super) fn postgres_rows<T: Record>(sql: Sql) -> QueryAs<'static, Postgres, T, PgArguments> {
-    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, std::convert::identity)
-}
-
-fn insert_text(into: &Bulk, rows: usize) -> String {
-    let Bulk { table, columns, conflict } = into;
-    let mut text = format!("insert into {table} ({}) values ", columns.join(", "));
-    for row in 0..rows {
-        let marks: Vec<String> = (1..=columns.len())
-            .map(|column| format!("${}", row * columns.len() + column))
-            .collect();
-        let comma = if row == 0 { "" } else { ", " };
-        text.push_str(&format!("{comma}({})", marks.join(", ")));
-    }
-    text.push_str(conflict);
-    text
+    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, as_array)
 }

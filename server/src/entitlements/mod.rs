@@ -8,12 +8,14 @@ pub mod access;
 mod derive;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::blocks;
 use crate::catalog::{self, FreeTier};
 use crate::clock::Millis;
 use crate::db::{Db, Reads, sql};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::units::Credits;
 
 pub use crate::blocks::Block;
 pub use derive::{derive, overdue};
@@ -57,8 +59,6 @@ impl Entitled {
 /// The plan an org is on.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct PlanRow {
-    /// The org.
-    pub org_id: String,
     /// The tier's word; empty where the catalog has no free tier.
     pub tier: String,
     /// The tier's name.
@@ -121,15 +121,54 @@ struct StoredSource {
     line: SourceLine,
 }
 
-/// What these orgs are entitled to. Every org asked for is in the answer.
-pub async fn load(reads: &mut impl Reads, orgs: &[String]) -> Result<HashMap<String, Entitled>> {
+/// What every org has that pays for nothing.
+#[derive(Clone, Debug)]
+pub struct Free {
+    /// What it may use, blocked by nothing.
+    pub entitled: Arc<Entitled>,
+    /// Credits a month; `None` where the catalog has no free tier.
+    pub included: Option<Credits>,
+}
+
+/// What the free tier allows now.
+pub async fn free(reads: &mut impl Reads) -> Result<Free> {
+    let tier = catalog::free_tier(reads).await?;
+    let included = tier.as_ref().map(|tier| tier.included);
+    Ok(Free { entitled: Arc::new(unpaid(tier.as_ref())), included })
+}
+
+/// What an org has besides what everybody has.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// What it pays for, blocked by nothing; `None` where it pays for nothing.
+    pub paid: Option<Arc<Entitled>>,
+    /// What refuses, now or from a date on.
+    pub blocks: Vec<Block>,
+}
+
+impl Own {
+    /// All that the org may use, and what keeps it from using it.
+    pub fn with(&self, free: &Free) -> Arc<Entitled> {
+        let base = self.paid.as_ref().unwrap_or(&free.entitled);
+        if self.blocks.is_empty() {
+            return base.clone();
+        }
+        Arc::new(Entitled { blocks: self.blocks.clone(), ..Entitled::clone(base) })
+    }
+}
+
+/// What these orgs have of their own; those that have nothing are not in the answer.
+pub async fn own(reads: &mut impl Reads, orgs: &[String]) -> Result<HashMap<String, Own>> {
+    let mut all: HashMap<String, Own> = HashMap::new();
+    if orgs.is_empty() {
+        return Ok(all);
+    }
     let any = reads.dialect().any("org_id", 1);
     let plans = format!(
         "select org_id, tier, tier_name, version_id, subscription_id, status, period_start, \
              period_end, ends_at, overage_allowed, overage_price from org_plans where {any}"
     );
     let plans: Vec<StoredPlan> = reads.all(sql(plans).bind(orgs.to_vec())).await?;
-    let mut all = HashMap::new();
     if !plans.is_empty() {
         let sources = format!(
             "select org_id, kind, name, source_kind, source_id, source_name, amount, expires_at \
@@ -141,35 +180,39 @@ pub async fn load(reads: &mut impl Reads, orgs: &[String]) -> Result<HashMap<Str
         }
         for plan in plans {
             let lines = by_org.remove(&plan.org_id).unwrap_or_default();
-            all.insert(plan.org_id.clone(), paid(plan, lines));
-        }
-    }
-    if all.len() < orgs.len() {
-        let free = catalog::free_tier(reads).await?;
-        for org_id in orgs {
-            if !all.contains_key(org_id) {
-                all.insert(org_id.clone(), unpaid(org_id, free.as_ref()));
-            }
+            let org_id = plan.org_id.clone();
+            all.entry(org_id).or_default().paid = Some(Arc::new(paid(plan, lines)));
         }
     }
     for (org_id, blocks) in blocks::load(reads, orgs).await? {
-        if let Some(entitled) = all.get_mut(&org_id) {
-            entitled.blocks = blocks;
-        }
+        all.entry(org_id).or_default().blocks = blocks;
     }
     Ok(all)
+}
+
+/// What these orgs are entitled to. Every org asked for is in the answer.
+pub async fn load(
+    reads: &mut impl Reads,
+    orgs: &[String],
+) -> Result<HashMap<String, Arc<Entitled>>> {
+    let mut own = own(reads, orgs).await?;
+    let free = free(reads).await?;
+    let all = orgs.iter().map(|org_id| {
+        let entitled = own.remove(org_id).unwrap_or_default().with(&free);
+        (org_id.clone(), entitled)
+    });
+    Ok(all.collect())
 }
 
 /// What one org is entitled to.
 pub async fn of(db: &Db, org_id: &str) -> Result<Entitled> {
     let mut reads = db;
-    let mut all = load(&mut reads, &[org_id.to_owned()]).await?;
-    all.remove(org_id).ok_or_else(|| Error::internal(format!("{org_id} has no entitlements")))
+    let own = own(&mut reads, &[org_id.to_owned()]).await?.remove(org_id).unwrap_or_default();
+    Ok(Arc::unwrap_or_clone(own.with(&free(&mut reads).await?)))
 }
 
 fn paid(plan: StoredPlan, sources: Vec<SourceLine>) -> Entitled {
     let plan_row = PlanRow {
-        org_id: plan.org_id,
         tier: plan.tier,
         tier_name: plan.tier_name,
         version_id: Some(plan.version_id),
@@ -189,10 +232,9 @@ fn paid(plan: StoredPlan, sources: Vec<SourceLine>) -> Entitled {
 }
 
 /// What an org has without paying.
-fn unpaid(org_id: &str, free: Option<&FreeTier>) -> Entitled {
+fn unpaid(free: Option<&FreeTier>) -> Entitled {
     let Some(free) = free else {
         let plan = PlanRow {
-            org_id: org_id.to_owned(),
             tier_name: "No plan".to_owned(),
             status: "free".to_owned(),
             ..PlanRow::default()
@@ -200,7 +242,6 @@ fn unpaid(org_id: &str, free: Option<&FreeTier>) -> Entitled {
         return Entitled { plan, ..Entitled::default() };
     };
     let plan = PlanRow {
-        org_id: org_id.to_owned(),
         tier: free.tier.clone(),
         tier_name: free.name.clone(),
         version_id: Some(free.version_id.clone()),

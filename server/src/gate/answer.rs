@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::clock::rfc3339;
 use crate::error::Result;
 use crate::units::Credits;
-use crate::usage::Usage;
 
 use super::account::Account;
-use super::decide::{Code, Verdict};
+use super::codes::Code;
+use super::verdict::{Verdict, Warning};
 
 /// What a keyed write is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +46,14 @@ pub struct Decision {
     pub sources: serde_json::Value,
     /// The limits its tier and itself set.
     pub limits: serde_json::Value,
+    /// Ceilings that only warn, and would be passed.
+    pub warnings: Vec<Warning>,
     /// Where the answer can be changed.
     pub next_step: Option<NextStep>,
 }
 
 /// What an org has, in short.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct BalanceView {
     /// What can be spent.
     pub available: Credits,
@@ -82,11 +82,11 @@ pub fn decision(
     for (name, value) in &account.entitled.limits {
         limits.push(serde_json::json!({ "name": name, "limit": value, "source": "tier" }));
     }
-    if let Some(cap) = &account.cap {
+    if let Some((cap, credits)) = account.cap.as_ref().and_then(|c| Some((c, c.in_credits()?))) {
         let used = account.book.wallet.period_used;
         let kind = if cap.hard { "hard" } else { "soft" };
         limits.push(serde_json::json!({
-            "name": "cap", "limit": cap.credits, "used": used, "kind": kind, "source": "org",
+            "name": "cap", "limit": credits, "used": used, "kind": kind, "source": "org",
         }));
     }
     Ok(Decision {
@@ -99,6 +99,7 @@ pub fn decision(
         balance: BalanceView { available, held: account.book.wallet.held },
         sources: serde_json::to_value(&account.entitled.sources)?,
         limits: limits.into(),
+        warnings: verdict.warnings.clone(),
         next_step: verdict
             .code
             .next_step()
@@ -136,65 +137,22 @@ pub fn denied(decision: &Decision, stored: bool) -> Result<String> {
 
 /// The body of a write that cannot be answered because of its key.
 pub fn refused_key(status: u16, code: &'static str, message: &str) -> Result<Answer> {
-    let r#type = "idempotency_error";
-    let error = ErrorView { r#type, code, message, decision: None, retry_with_new_key: true };
+    refusal(status, "idempotency_error", code, message, true)
+}
+
+/// The body of a write about something that is not there, or not as it would have to be.
+pub fn refused(status: u16, code: &'static str, message: &str) -> Result<Answer> {
+    refusal(status, "invalid_request_error", code, message, false)
+}
+
+fn refusal(
+    status: u16,
+    r#type: &'static str,
+    code: &'static str,
+    message: &str,
+    retry_with_new_key: bool,
+) -> Result<Answer> {
+    let error = ErrorView { r#type, code, message, decision: None, retry_with_new_key };
     let body = serde_json::to_string(&ErrorBody { error })?.into();
     Ok(Answer { status, body, replayed: false, retry_after_seconds: None })
-}
-
-#[derive(Serialize)]
-struct UsageView<'a> {
-    object: &'static str,
-    id: &'a str,
-    seq: i64,
-    key: &'a str,
-    meter: &'a str,
-    model: Option<&'a str>,
-    feature: Option<&'a str>,
-    quantity: Box<RawValue>,
-    credits: Credits,
-    from: Vec<Part<'a>>,
-    overage: Credits,
-    run: Option<&'a str>,
-    member: Option<&'a str>,
-    rate_card: &'a str,
-    cost: Option<i64>,
-    metadata: Option<&'a serde_json::Value>,
-    at: String,
-    balance: BalanceView,
-}
-
-#[derive(Serialize)]
-struct Part<'a> {
-    grant: &'a str,
-    credits: Credits,
-}
-
-/// The body of a usage: what it cost, which grants paid, and what is left.
-pub fn usage(
-    usage: &Usage,
-    metadata: Option<&serde_json::Value>,
-    from: &[(String, Credits)],
-    balance: BalanceView,
-) -> Result<String> {
-    Ok(serde_json::to_string(&UsageView {
-        object: "usage",
-        id: &usage.id,
-        seq: usage.seq,
-        key: &usage.key,
-        meter: &usage.meter,
-        model: usage.model.as_deref(),
-        feature: usage.feature.as_deref(),
-        quantity: RawValue::from_string(usage.quantity().to_string())?,
-        credits: usage.credits,
-        from: from.iter().map(|(grant, credits)| Part { grant, credits: *credits }).collect(),
-        overage: usage.overage,
-        run: usage.run.as_deref(),
-        member: usage.member.as_deref(),
-        rate_card: &usage.rate_card,
-        cost: usage.cost,
-        metadata,
-        at: rfc3339(usage.at),
-        balance,
-    })?)
 }

@@ -1,4 +1,4 @@
-//! Uses counted in fixed UTC windows, for the limits a tier sets per minute and per day.
+//! Uses counted in windows: fixed UTC minutes and days, and the wallet's period.
 //!
 //! Owns `counters`. Exact, because they are read and written under the wallet's lock.
 
@@ -9,10 +9,13 @@ use crate::db::{Arg, Bulk, Reads, Tx, sql};
 use crate::error::Result;
 use crate::units::Credits;
 
-use super::decide::{Code, Verdict};
+use super::codes::Code;
+use super::verdict::Verdict;
 
-/// The limit that counts everything.
-const PER_MINUTE: &str = "requests_per_minute";
+/// A year and a month: no period is longer.
+const LONGEST_PERIOD: Millis = 397 * DAY;
+/// What counts every use, whatever its meter.
+const REQUESTS: &str = "requests";
 
 /// The running windows of one org.
 #[derive(Clone, Debug, Default)]
@@ -21,47 +24,116 @@ pub struct Counters {
     changed: Vec<(String, Millis)>,
 }
 
+/// How long a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Window {
+    Minute,
+    Day,
+    Period,
+}
+
+impl Window {
+    const ALL: [(&'static str, Self); 3] =
+        [("_per_minute", Self::Minute), ("_per_day", Self::Day), ("_per_period", Self::Period)];
+
+    /// When the window began that `at` falls into.
+    fn start(self, at: Millis, period_start: Millis) -> Millis {
+        match self {
+            Self::Minute => at - at.rem_euclid(MINUTE),
+            Self::Day => at - at.rem_euclid(DAY),
+            Self::Period => period_start,
+        }
+    }
+}
+
+/// Whether a limit is one that counts uses.
+pub fn counts(limit: &str) -> bool {
+    Window::ALL.iter().any(|(suffix, _)| limit.ends_with(suffix))
+}
+
+/// The counter of what a member used in a period, in millionths of a credit.
+fn of_member(member: &str) -> String {
+    format!("member:{member}:period")
+}
+
+/// When a use happens, for its windows.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    /// The operation's time.
+    pub at: Millis,
+    /// When the wallet's period began.
+    pub period_start: Millis,
+}
+
 impl Counters {
-    /// The first limit that one more use of this meter would break.
+    /// The first limit that one more use of this meter would break; only those of a minute where
+    /// `minutes` says so.
     pub fn refuse(
         &self,
         limits: &BTreeMap<String, i64>,
         meter: &str,
-        at: Millis,
+        when: When,
+        minutes: bool,
     ) -> Option<Verdict> {
-        if let Some(limit) = limits.get(PER_MINUTE) {
-            let window = at - at.rem_euclid(MINUTE);
-            if self.used(PER_MINUTE, window) >= *limit {
-                let wait = (window + MINUTE - at + SECOND - 1) / SECOND;
-                let message = format!("Your plan allows {limit} requests a minute.");
-                let verdict = Verdict::deny(Code::RateLimited, Credits::ZERO, message);
-                return Some(Verdict { retry_after_seconds: Some(wait), ..verdict });
+        for (suffix, window) in Window::ALL {
+            for what in [REQUESTS, meter] {
+                let name = format!("{what}{suffix}");
+                let Some(limit) = limits.get(&name) else { continue };
+                let skipped = minutes && window != Window::Minute;
+                let start = window.start(when.at, when.period_start);
+                if !skipped && self.used(&name, start) >= *limit {
+                    return Some(refusal(window, what, *limit, start, when.at));
+                }
             }
         }
-        let name = format!("{meter}_per_day");
-        let limit = limits.get(&name)?;
-        let window = at - at.rem_euclid(DAY);
-        (self.used(&name, window) >= *limit).then(|| {
-            let message = format!("Your plan allows {limit} {meter} a day (UTC).");
-            Verdict::deny(Code::LimitReached, Credits::ZERO, message)
-        })
+        None
     }
 
     /// Counts one use, in the windows that some limit looks at.
-    pub fn count(&mut self, limits: &BTreeMap<String, i64>, meter: &str, at: Millis) {
-        let per_day = format!("{meter}_per_day");
-        for (name, length) in [(PER_MINUTE, MINUTE), (per_day.as_str(), DAY)] {
-            if limits.contains_key(name) {
-                let window = (name.to_owned(), at - at.rem_euclid(length));
-                *self.used.entry(window.clone()).or_default() += 1;
-                self.changed.push(window);
+    pub fn count(&mut self, limits: &BTreeMap<String, i64>, meter: &str, when: When) {
+        for (suffix, window) in Window::ALL {
+            for what in [REQUESTS, meter] {
+                let name = format!("{what}{suffix}");
+                if limits.contains_key(&name) {
+                    self.add(name, window.start(when.at, when.period_start), 1);
+                }
             }
         }
+    }
+
+    /// What a member used in the period, in credits.
+    pub fn member_used(&self, member: &str, period_start: Millis) -> Credits {
+        Credits::from_micros(self.used(&of_member(member), period_start))
+    }
+
+    /// Counts what a member used; negative when it was taken back.
+    pub fn count_member(&mut self, member: &str, credits: i64, period_start: Millis) {
+        self.add(of_member(member), period_start, credits);
+    }
+
+    fn add(&mut self, name: String, start: Millis, amount: i64) {
+        let window = (name, start);
+        let used = self.used.entry(window.clone()).or_default();
+        *used = used.saturating_add(amount).max(0);
+        self.changed.push(window);
     }
 
     fn used(&self, name: &str, window: Millis) -> i64 {
         self.used.get(&(name.to_owned(), window)).copied().unwrap_or(0)
     }
+}
+
+fn refusal(window: Window, what: &str, limit: i64, start: Millis, at: Millis) -> Verdict {
+    let (code, per) = match window {
+        Window::Minute => (Code::RateLimited, "minute"),
+        Window::Day => (Code::LimitReached, "day (UTC)"),
+        Window::Period => (Code::LimitReached, "period"),
+    };
+    let what = if what == REQUESTS { "requests".to_owned() } else { format!("uses of {what}") };
+    let message = format!("Your plan allows {limit} {what} a {per}.");
+    let wait = (start + MINUTE - at + SECOND - 1) / SECOND;
+    let retry_after_seconds = (window == Window::Minute).then_some(wait);
+    Verdict { retry_after_seconds, ..Verdict::deny(code, Credits::ZERO, message) }
 }
 
 #[derive(sqlx::FromRow)]
@@ -84,10 +156,12 @@ pub async fn load(
     }
     let any = reads.dialect().any("org_id", 1);
     let text = format!(
-        "select org_id, name, window_start, used from counters where {any} and window_start >= $2"
+        "select org_id, name, window_start, used from counters where {any} \
+             and (window_start >= $2 or (window_start >= $3 and name like '%period'))"
     );
     let since = at - at.rem_euclid(DAY);
-    let rows: Vec<Row> = reads.all(sql(text).bind(orgs.to_vec()).bind(since)).await?;
+    let statement = sql(text).bind(orgs.to_vec()).bind(since).bind(at - LONGEST_PERIOD);
+    let rows: Vec<Row> = reads.all(statement).await?;
     for row in rows {
         let of_org = counters.entry(row.org_id).or_default();
         of_org.used.insert((row.name, row.window_start), row.used);
@@ -114,4 +188,11 @@ pub async fn save(tx: &mut Tx, all: impl Iterator<Item = (&String, &mut Counters
         }
     }
     tx.insert_many(&COUNTERS, rows).await
+}
+
+/// Removes windows that are over.
+pub async fn tidy(tx: &mut Tx, now: Millis) -> Result<u64> {
+    let text = "delete from counters where window_start < $1
+         and (name not like '%period' or window_start < $2)";
+    tx.execute(sql(text).bind(now - 2 * DAY).bind(now - LONGEST_PERIOD)).await
 }

@@ -1,6 +1,6 @@
 //! The gate's stored answers, looked up by key. Owns `decisions`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::clock::{Millis, rfc3339};
 use crate::db::{Arg, Bulk, Db, Tx, sql};
@@ -23,51 +23,37 @@ pub struct StoredDecision {
     pub body: String,
     /// allowed, or why not.
     pub code: String,
-    /// The operation it booked.
-    pub operation_id: Option<String>,
+    /// The usage or the hold it made.
+    pub subject: Option<String>,
     /// When.
     pub at: Millis,
     /// When its effect was taken back.
     pub reversed_at: Option<Millis>,
 }
 
-const COLUMNS: &str = "decisions.id, decisions.org_id, decisions.key, decisions.fingerprint, \
-     decisions.status, decisions.body, decisions.code, decisions.operation_id, decisions.at, \
-     usages.reversed_at";
+/// What is known of a decision: it is taken back with the usage or the hold that it made.
+const SELECT: &str = "select decisions.id, decisions.org_id, decisions.key, \
+         decisions.fingerprint, decisions.status, decisions.body, decisions.code, \
+         decisions.subject, decisions.at, coalesce(usages.reversed_at, \
+             case when holds.status in ('released', 'expired') then holds.ended_at end) \
+             as reversed_at \
+     from decisions left join usages on usages.id = decisions.subject \
+         left join holds on holds.id = decisions.subject where ";
 
 /// What was answered before to any of these (org, key) pairs.
 pub(super) async fn load(
     tx: &mut Tx,
-    asked: &BTreeSet<(String, String)>,
+    asked: Vec<(String, String)>,
 ) -> Result<HashMap<(String, String), StoredDecision>> {
-    let orgs: BTreeSet<&String> = asked.iter().map(|(org, _)| org).collect();
-    let orgs: Vec<String> = orgs.into_iter().cloned().collect();
-    let keys: Vec<String> = asked.iter().map(|(_, key)| key.clone()).collect();
-    let of_org = tx.dialect().any("decisions.org_id", 1);
-    let of_key = tx.dialect().any("decisions.key", 2);
-    let text = format!(
-        "select {COLUMNS} from decisions \
-         left join usages on usages.operation_id = decisions.operation_id \
-         where {of_org} and {of_key}"
-    );
-    let rows: Vec<StoredDecision> = tx.all(sql(text).bind(orgs).bind(keys)).await?;
-    let found = rows.into_iter().map(|row| ((row.org_id.clone(), row.key.clone()), row));
-    Ok(found.filter(|(pair, _)| asked.contains(pair)).collect())
+    let pairs = tx.dialect().pairs("decisions.org_id", "decisions.key", 1);
+    let text = format!("{SELECT}{pairs}");
+    let rows: Vec<StoredDecision> = tx.all(sql(text).bind(asked)).await?;
+    Ok(rows.into_iter().map(|row| ((row.org_id.clone(), row.key.clone()), row)).collect())
 }
 
 const DECISIONS: Bulk = Bulk {
     table: "decisions",
-    columns: &[
-        "id",
-        "org_id",
-        "key",
-        "fingerprint",
-        "status",
-        "body",
-        "code",
-        "operation_id",
-        "at",
-    ],
+    columns: &["id", "org_id", "key", "fingerprint", "status", "body", "code", "subject", "at"],
     conflict: "",
 };
 
@@ -82,7 +68,7 @@ pub(super) async fn save(tx: &mut Tx, decisions: &[StoredDecision]) -> Result<()
             decision.status.into(),
             (&decision.body).into(),
             (&decision.code).into(),
-            decision.operation_id.clone().into(),
+            decision.subject.clone().into(),
             decision.at.into(),
         ]
     });
@@ -91,11 +77,7 @@ pub(super) async fn save(tx: &mut Tx, decisions: &[StoredDecision]) -> Result<()
 
 /// A stored decision and why, as `/v1/decisions/{id}` shows it.
 pub async fn find(db: &Db, org_id: &str, id: &str) -> Result<serde_json::Value> {
-    let text = format!(
-        "select {COLUMNS} from decisions \
-         left join usages on usages.operation_id = decisions.operation_id \
-         where decisions.id = $1 and decisions.org_id = $2"
-    );
+    let text = format!("{SELECT}decisions.id = $1 and decisions.org_id = $2");
     let row: Option<StoredDecision> = db.optional(sql(text).bind(id).bind(org_id)).await?;
     let row = row.ok_or(Error::NotFound("The decision"))?;
     let body: serde_json::Value = serde_json::from_str(&row.body)?;
@@ -110,6 +92,11 @@ pub async fn find(db: &Db, org_id: &str, id: &str) -> Result<serde_json::Value> 
     };
     decision["key"] = row.key.into();
     decision["at"] = rfc3339(row.at).into();
-    decision["usage"] = if allowed { body } else { serde_json::Value::Null };
+    decision["reversed_at"] = row.reversed_at.map(rfc3339).into();
+    let made = body["object"].as_str().unwrap_or_default().to_owned();
+    for object in ["usage", "hold"] {
+        let shown = allowed && made == object;
+        decision[object] = if shown { body.clone() } else { serde_json::Value::Null };
+    }
     Ok(decision)
 }

@@ -8,19 +8,37 @@
 mod account;
 mod answer;
 mod authorize;
-mod consume;
+mod batch;
+mod ceilings;
+mod codes;
 mod counters;
 mod decide;
+#[cfg(test)]
+mod decide_cases;
 mod decisions;
+mod memory;
 mod queue;
 mod request;
+mod runs;
+mod spend;
+mod stock;
+mod sweep;
+mod undo;
+mod verdict;
+mod views;
 mod watch;
 
 pub use account::standing;
 pub use answer::{Answer, Decision};
 pub use authorize::authorize;
-pub use consume::{Setting, run_batch};
-pub use decide::{Ask, Code, View, decide};
+pub use codes::Code;
+pub use decide::{Ask, Cover, View, decide};
 pub use decisions::{StoredDecision, find as find_decision};
 pub use queue::Gate;
-pub use request::{AuthorizeRequest, Caller, ConsumeRequest};
+pub use request::{
+    AuthorizeRequest, Caller, Capture, Item, LINES_MAX, Line, NewHold, Operation, Over, Request,
+    Use, Used,
+};
+pub use runs::{find_hold, run_report};
+pub use sweep::{sweep, tidy};
+pub use verdict::{Verdict, Warning};

@@ -57,7 +57,7 @@ impl Level {
     /// Where an account stands now.
     pub fn of(account: &Account, at: Millis) -> Self {
         Self {
-            allowance: account.book.allowance(),
+            allowance: account.book.allowance(at),
             period_used: account.book.wallet.period_used,
             spendable: account.book.spendable(at),
         }
@@ -87,9 +87,11 @@ impl Level {
         if let (Some((granted, used)), Some((_, before))) = (after.allowance, self.allowance) {
             passed(Measure::Allowance, before, used, granted, granted.micros());
         }
-        if let Some(cap) = &account.cap {
+        if let Some(cap) = &account.cap
+            && let Some(most) = cap.in_credits()
+        {
             let (before, used) = (self.period_used, after.period_used);
-            passed(Measure::Cap, before, used, cap.credits, cap.arming);
+            passed(Measure::Cap, before, used, most, cap.arming);
         }
         let ran_out = self.spendable.is_positive() && !after.spendable.is_positive();
         if after.allowance.is_none() && ran_out {

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use super::error::ApiError;
-use crate::api_keys::{self, Caller, Scope};
+use crate::api_keys::{self, Caller, Scope, Shown};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -35,7 +35,8 @@ impl FromRequestParts<Engine> for MayUse {
 async fn authorised(parts: &Parts, engine: &Engine, scope: Scope) -> Result<Caller, ApiError> {
     let secret = bearer(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
     let org = org_header(&parts.headers)?;
-    let caller = api_keys::authenticate(&engine.db, secret, org).await?;
+    let shown = Shown { secret: secret.to_owned(), org: org.map(str::to_owned) };
+    let caller = engine.doorkeeper.authenticate(shown).await?;
     if !caller.may(scope) {
         return Err(ApiError::scope_missing(scope.as_str()));
     }

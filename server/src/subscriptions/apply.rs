@@ -245,6 +245,7 @@ async fn grant_trial(
         return Ok(());
     }
     let trial = NewGrant {
+        effective_at: None,
         org_id: org_id.to_owned(),
         source: Source::Trial,
         source_ref: seen.id.clone(),

@@ -3,6 +3,8 @@
 use serde_json::json;
 use tests::World;
 
+use crate::calls::{held, look, standing};
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_bodies_are_refused_by_name_and_cost_nothing() {
     // D19
@@ -79,5 +81,51 @@ async fn keys_headers_and_paths_are_checked() {
     let group = program.get("usage?group_by=colour").await;
     assert_eq!((group.status.as_u16(), group.param()), (400, "group_by"));
     assert_eq!(program.available().await, "10");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_words_about_holds_are_refused_by_name_and_change_nothing() {
+    // D19
+    let world = World::with_free(0).await;
+    let program = world.program("Holds", 100).await;
+    let hold = held(&program, "open", "text", 10).await;
+    let on = |act: &str| format!("holds/{hold}/{act}");
+    let cases = [
+        ("holds".to_owned(), r#"{"meter":"text","quantity":0}"#, "quantity"),
+        ("holds".to_owned(), r#"{"meter":"text","quantity":1e18}"#, "quantity"),
+        ("holds".to_owned(), r#"{"meter":"text"}"#, "quantity"),
+        ("holds".to_owned(), r#"{"meter":"text","quantity":1,"ttl_seconds":0}"#, "ttl_seconds"),
+        ("holds".to_owned(), r#"{"meter":"text","quantity":1,"ttl_seconds":86401}"#, "ttl_seconds"),
+        ("holds".to_owned(), r#"{"meter":"text","quantity":1,"cost":1}"#, "cost"),
+        (on("capture"), "{}", "quantity"),
+        (on("capture"), r#"{"quantity":-1}"#, "quantity"),
+        (on("capture"), r#"{"quantity":1,"over":"maybe"}"#, "over"),
+        (on("capture"), r#"{"lines":[]}"#, "lines"),
+        (on("capture"), r#"{"quantity":1,"lines":[{"meter":"text","quantity":1}]}"#, "lines"),
+        (on("capture"), r#"{"lines":[{"meter":"smoke","quantity":1}]}"#, "lines[0].meter"),
+        (on("capture"), r#"{"lines":[{"meter":"text","quantity":-1}]}"#, "lines[0].quantity"),
+        (on("extend"), "{}", "ttl_seconds"),
+        (on("extend"), r#"{"ttl_seconds":-5}"#, "ttl_seconds"),
+        (on("release"), r#"{"why":"so"}"#, "why"),
+        ("runs/r1/release".to_owned(), r#"{"why":"so"}"#, "why"),
+    ];
+    for (path, body, param) in cases {
+        let answer = program.post_text(&path, Some("k"), body.to_owned()).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, "invalid_request"), "{body}");
+        assert_eq!(answer.param(), param, "{path} {body} {:?}", answer.body);
+    }
+    for act in ["capture", "release", "extend"] {
+        let body = if act == "extend" { r#"{"ttl_seconds":60}"# } else { r#"{"quantity":1}"# };
+        let body = if act == "release" { "{}" } else { body };
+        let keyless = program.post_text(&on(act), None, body.to_owned()).await;
+        assert_eq!(keyless.code(), "idempotency_key_required", "{act}");
+        let path = format!("holds/hold_none/{act}");
+        let lost = program.post_text(&path, Some("k"), body.to_owned()).await;
+        assert_eq!((lost.status.as_u16(), lost.code()), (404, "not_found"), "{act}");
+    }
+    assert_eq!(program.get("holds/hold_none").await.code(), "not_found");
+    assert_eq!(look(&program, &hold).await["status"], "open");
+    assert_eq!(standing(&program).await, ("90".to_owned(), "10".to_owned()));
     world.end().await;
 }

@@ -20,6 +20,9 @@ use crate::{build, process, tools};
 const WARNINGS_DENIED: [&str; 3] = ["--", "-D", "warnings"];
 const HOUSE_RULES: &str = "house_rules";
 const BROWSER: &str = "browser";
+const ORACLE: &str = "oracle";
+/// The integration tests that are no stories.
+const APART: [&str; 3] = [HOUSE_RULES, BROWSER, ORACLE];
 
 /// One part of the verification.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
@@ -36,6 +39,8 @@ pub enum Part {
     Sqlite,
     /// The same stories, on Postgres.
     Postgres,
+    /// Random stories that the engine and a plain model must agree on, on both engines.
+    Oracle,
     /// The stories lived in a browser, on both engines.
     Browser,
     /// A project made from this one builds, passes its tests, and bears its own name.
@@ -102,6 +107,7 @@ impl Verification<'_> {
                 self.need_postgres()?;
                 self.test(&self.stories()?, Engine::Postgres)
             }
+            Part::Oracle => self.oracle(),
             Part::Browser => self.browser(),
             Part::Template => template::verify(self.ws),
         }
@@ -127,14 +133,30 @@ impl Verification<'_> {
         process::run(cargo.args(["test", "--lib", "--bins", "--no-fail-fast"]))
     }
 
-    /// Every integration test that needs neither a browser nor the source text.
+    /// Every integration test that needs neither a browser nor the source text, and does not take
+    /// a part of its own.
     fn stories(&self) -> Result<Vec<&str>> {
         let names = self.ws.tests.iter().map(String::as_str);
-        let stories: Vec<_> = names.filter(|name| ![HOUSE_RULES, BROWSER].contains(name)).collect();
+        let stories: Vec<_> = names.filter(|name| !APART.contains(name)).collect();
         if stories.is_empty() {
             bail!("the tests crate has no stories");
         }
         Ok(stories)
+    }
+
+    /// The same comparison on either engine, each with its time.
+    fn oracle(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let on_sqlite = self.test(&[ORACLE], Engine::Sqlite);
+        println!("the oracle on sqlite: {}", spoken(begun.elapsed()));
+        if process::interrupted() {
+            return on_sqlite;
+        }
+        self.need_postgres()?;
+        let begun = Instant::now();
+        let on_postgres = self.test(&[ORACLE], Engine::Postgres);
+        println!("the oracle on postgres: {}", spoken(begun.elapsed()));
+        on_sqlite.and(on_postgres)
     }
 
     fn browser(&mut self) -> Result<()> {
@@ -163,8 +185,17 @@ impl Verification<'_> {
             (Some(postgres), Engine::Postgres) => cargo.env("TEST_POSTGRES_URL", postgres.url()),
             _ => cargo.env_remove("TEST_POSTGRES_URL"),
         };
+        let mut arguments = Vec::new();
         if self.long {
-            cargo.args(["--", "--include-ignored"]);
+            cargo.env("TURNPIKE_LONG", "1");
+            arguments.push("--include-ignored");
+        }
+        if names == [ORACLE] {
+            // It tells its seed and how much it compared.
+            arguments.push("--nocapture");
+        }
+        if !arguments.is_empty() {
+            cargo.arg("--").args(arguments);
         }
         process::run(&mut cargo)
     }

@@ -27,8 +27,10 @@ impl Query {
                 return Err(ApiError::invalid(name.into_owned(), message));
             }
             let length = value.chars().count();
-            if !(1..=VALUE_CHARS_MAX).contains(&length) {
-                let message = format!("{name} must have 1 to {VALUE_CHARS_MAX} characters.");
+            let plain = !value.chars().any(char::is_control);
+            if !plain || !(1..=VALUE_CHARS_MAX).contains(&length) {
+                let message =
+                    format!("{name} must have 1 to {VALUE_CHARS_MAX} characters on one line.");
                 return Err(ApiError::invalid(name.into_owned(), message));
             }
             pairs.push((name.into_owned(), value.into_owned()));
@@ -81,6 +83,8 @@ mod tests {
             ("meter=", Some("meter")),
             ("meter", Some("meter")),
             (long.as_str(), Some("meter")),
+            ("meter=a%00b", Some("meter")),
+            ("meter=a%0Ab", Some("meter")),
         ];
         for (raw, wrong) in cases {
             let query = Query::parse(Some(raw), &["limit", "meter"]);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::List;
+use super::keyed::named;
 use super::query::Query;
 use crate::caps::{self, Cap};
 use crate::clock::{DAY, day_start, rfc3339};
@@ -26,12 +27,20 @@ pub struct BalanceBody {
     #[serde(flatten)]
     balance: Balance,
     cap: Option<CapBody>,
+    overage_cap: Option<OverageCapBody>,
     projection: Option<Projection>,
 }
 
 #[derive(Serialize)]
 struct CapBody {
     credits: Credits,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct OverageCapBody {
+    /// In minor units of the currency that overage is billed in.
+    amount: i64,
     kind: &'static str,
 }
 
@@ -69,12 +78,17 @@ pub struct UsageBody {
     quantity: Box<RawValue>,
     credits: Credits,
     overage: Credits,
+    debt: Credits,
+    hold: Option<String>,
+    late: bool,
     run: Option<String>,
     member: Option<String>,
     rate_card: String,
     cost: Option<i64>,
     metadata: Option<Box<RawValue>>,
     at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurred_at: Option<String>,
 }
 
 /// `GET /v1/balance`
@@ -85,16 +99,19 @@ pub async fn balance(
 ) -> Result<Json<BalanceBody>, ApiError> {
     Query::parse(raw.as_deref(), &[])?;
     let balance = gate::standing(&engine, &caller.org_id).await?;
-    let cap = caps::current(&engine.db, &caller.org_id).await?.map(cap_body);
+    let cap = caps::current(&engine.db, &caller.org_id).await?;
+    let (cap, overage_cap) = cap.as_ref().map_or((None, None), cap_bodies);
     let now = engine.clock.now();
     let days = usage::by_day(&engine.db, &caller.org_id, day_start(now) - 7 * DAY, now).await?;
     let period = (balance.allowance.period_start, balance.allowance.period_end);
     let projection = usage::project(&days, period, balance.allowance.period_used, now);
-    Ok(Json(BalanceBody { balance, cap, projection }))
+    Ok(Json(BalanceBody { balance, cap, overage_cap, projection }))
 }
 
-fn cap_body(cap: Cap) -> CapBody {
-    CapBody { credits: cap.credits, kind: if cap.hard { "hard" } else { "soft" } }
+fn cap_bodies(cap: &Cap) -> (Option<CapBody>, Option<OverageCapBody>) {
+    let kind = if cap.hard { "hard" } else { "soft" };
+    let credits = cap.in_credits().map(|credits| CapBody { credits, kind });
+    (credits, cap.overage_money.map(|amount| OverageCapBody { amount, kind }))
 }
 
 /// `GET /v1/entitlements`
@@ -187,11 +204,15 @@ fn usage_body(usage: Usage) -> Result<UsageBody, crate::error::Error> {
         feature: usage.feature,
         credits: usage.credits,
         overage: usage.overage,
+        debt: usage.debt,
+        hold: usage.hold_id,
+        late: usage.late,
         run: usage.run,
         member: usage.member,
         rate_card: usage.rate_card,
         cost: usage.cost,
         at: rfc3339(usage.at),
+        occurred_at: usage.occurred_at.map(rfc3339),
     })
 }
 
@@ -212,8 +233,10 @@ pub async fn decision(
     State(engine): State<Engine>,
     MayRead(caller): MayRead,
     id: Result<Path<String>, PathRejection>,
+    RawQuery(raw): RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let Ok(Path(id)) = id else { return Err(ApiError::no_such_route()) };
+    Query::parse(raw.as_deref(), &[])?;
+    let id = named(id, "The decision")?;
     Ok(Json(gate::find_decision(&engine.db, &caller.org_id, &id).await?))
 }
 

@@ -2,25 +2,42 @@
 //! many connections. `cargo xtask bench` builds it for release and runs it on both engines.
 //!
 //! Durability is as in production: an answer is given when its transaction is on the disk. The load
-//! comes from a thread of its own in the same process, so on a small machine it takes its share.
+//! comes from threads of its own in the same process, so on a small machine it takes its share; its
+//! processor time is counted apart.
 
-mod client;
-mod compare;
+mod bare;
+mod connection;
+mod copies;
+mod cpu;
+mod disk;
+mod fill;
 mod load;
 mod memory;
+mod outcome;
 mod product;
+mod program;
 mod report;
 mod settings;
+mod visitor;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use client::Request;
-use load::{Outcome, Plan};
-use product::{Product, Wallet};
+use load::Plan;
+use outcome::Outcome;
+use product::Product;
 use report::Report;
-use settings::Settings;
+use settings::{Row, Settings};
+use tokio::runtime::Runtime;
+use visitor::Script;
+
+/// Connections that ask for preflight at a steady rate, and how often each does.
+const STEADY: (usize, Duration) = (8, Duration::from_millis(10));
+/// The ledgers that consume is measured on, besides the one that the wallets' opening leaves.
+const LEDGERS: [u64; 2] = [1_000_000, 10_000_000];
+/// Committers of the gate, which batches without HTTP are given, too: SQLite has one writer.
+const COMMITTERS_ON_POSTGRES: usize = 4;
 
 fn main() -> ExitCode {
     let settings = match Settings::read(std::env::args().skip(1)) {
@@ -30,10 +47,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match measure(&settings) {
-        Ok(report) => {
-            println!("{}", if settings.json { report.json() } else { report.table() });
+    match measure(settings) {
+        Ok((text, Ok(()))) => {
+            println!("{text}");
             ExitCode::SUCCESS
+        }
+        Ok((text, Err(error))) => {
+            println!("{text}");
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -42,57 +64,144 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(settings: &Settings) -> Result<Report> {
-    let alone = memory::of_the_program_alone()?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    let product = runtime.block_on(Product::start(settings))?;
-    let idle = memory::resident()?;
-    let watched = memory::Watch::start();
-    let mut outcomes = over_http(settings, &product)?;
-    let peak = watched.end();
-    outcomes.extend(runtime.block_on(compare::both_ways(settings, &product))?);
-    let engine = product.engine_name();
-    runtime.block_on(product.end());
-    Ok(Report { settings: settings.clone(), engine, alone, idle, peak, outcomes })
+/// What was measured, and whether the books add up after it.
+fn measure(settings: Settings) -> Result<(String, Result<()>)> {
+    let alone = program::resident_when_idle()?;
+    let flush = disk::flush()?;
+    let runtime = Runtime::new()?;
+    let product = runtime.block_on(Product::start(&settings))?;
+    let (idle, engine) = (memory::resident("self")?, product.engine_name());
+    let mut bench = Bench { settings, runtime, product, outcomes: Vec::new() };
+    let measured = bench.rows();
+    let Bench { settings, runtime, product, outcomes } = bench;
+    let ended = runtime.block_on(product.end());
+    measured?;
+    let json = settings.json;
+    let report = Report { settings, engine, alone, idle, flush, outcomes };
+    Ok((if json { report.json() } else { report.table() }, ended))
 }
 
-/// What programs and visitors do, over real connections.
-fn over_http(settings: &Settings, product: &Product) -> Result<Vec<Outcome>> {
-    let wallets = &product.wallets;
-    let (address, run) = (product.address.as_str(), product.run.as_str());
-    let pricing = |_: usize, _: usize| Request::get(address, "/pricing");
-    let authorize = |connection: usize, round: usize| {
-        let wallet = spread(wallets, settings.connections, connection, round);
-        Request::post(address, "/v1/authorize", &wallet.secret, None, BODY)
-    };
-    let many = |connection: usize, round: usize| {
-        let wallet = spread(wallets, settings.connections, connection, round);
-        let key = format!("{run}-many-{connection}-{round}");
-        Request::post(address, "/v1/consume", &wallet.secret, Some(&key), BODY)
-    };
-    let hot = |connection: usize, round: usize| {
-        let key = format!("{run}-hot-{connection}-{round}");
-        Request::post(address, "/v1/consume", &wallets[0].secret, Some(&key), BODY)
-    };
-    let spread_name = format!("POST /v1/consume, {} wallets", wallets.len());
-    let plan = |name: &str| Plan {
-        name: name.to_owned(),
-        address: product.address.clone(),
-        connections: settings.connections,
-        warm_up: Duration::from_secs(1),
-        length: Duration::from_secs(settings.seconds),
-    };
-    Ok(vec![
-        load::run(&plan("GET /pricing"), &pricing)?,
-        load::run(&plan("POST /v1/authorize"), &authorize)?,
-        load::run(&plan(&spread_name), &many)?,
-        load::run(&plan("POST /v1/consume, one wallet"), &hot)?,
-    ])
+/// Tells whoever waits what is being done.
+fn progress(what: &str) {
+    eprintln!("    {what}");
 }
 
-const BODY: &str = r#"{"meter":"text","quantity":1}"#;
+struct Bench {
+    settings: Settings,
+    runtime: Runtime,
+    product: Product,
+    outcomes: Vec<Outcome>,
+}
 
-/// A wallet for this request, so that all are used alike.
-fn spread(wallets: &[Wallet], connections: usize, connection: usize, round: usize) -> &Wallet {
-    &wallets[(connection + round * connections) % wallets.len()]
+impl Bench {
+    fn rows(&mut self) -> Result<()> {
+        for row in self.settings.rows.clone() {
+            let measured = match row {
+                Row::Ledger => self.ledgers()?,
+                Row::Alone | Row::AloneHot | Row::Sql | Row::SqlHot => vec![self.bare(row)?],
+                _ => self.over_http(row)?,
+            };
+            self.outcomes.extend(measured);
+        }
+        Ok(())
+    }
+
+    fn over_http(&self, row: Row) -> Result<Vec<Outcome>> {
+        let (many, one) = (self.product.wallets.as_slice(), &self.product.wallets[..1]);
+        let (count, connections) = (many.len(), self.settings.connections);
+        let all = |name: String, script| Plan { name, script, connections, every: None };
+        let (visitors, pause) = STEADY;
+        let rate = visitors as u128 * 1_000 / pause.as_millis();
+        let steady = |beside: &str| Plan {
+            name: format!("authorize, {rate} a second{beside}"),
+            script: Script::Authorize(many),
+            connections: visitors,
+            every: Some(pause),
+        };
+        let plans = match row {
+            Row::Pricing => vec![all("GET /pricing".to_owned(), Script::Pricing)],
+            Row::Authorize => vec![all("authorize".to_owned(), Script::Authorize(many))],
+            Row::Preflight => vec![steady("")],
+            Row::Hot => vec![all("consume, one hot wallet".to_owned(), Script::Consume(one))],
+            Row::Capture => {
+                vec![all(format!("hold and capture, {count} wallets"), Script::Capture(many))]
+            }
+            Row::Beside => vec![
+                steady(", beside the next"),
+                all(format!("consume, {count} wallets"), Script::Consume(many)),
+            ],
+            Row::Program if program::binary().is_none() => return Ok(Vec::new()),
+            Row::Program => {
+                let name = "consume, the program as a process".to_owned();
+                vec![all(name, Script::Consume(many))]
+            }
+            _ => vec![all(format!("consume, {count} wallets"), Script::Consume(many))],
+        };
+        let program = if row == Row::Program { self.product.program()? } else { None };
+        let outcomes = load::run(row, &self.settings, &self.product, program.as_ref(), &plans)?;
+        outcomes.iter().for_each(|outcome| progress(&report::line(outcome)));
+        Ok(outcomes)
+    }
+
+    fn bare(&self, row: Row) -> Result<Outcome> {
+        let (many, one) = (self.product.wallets.as_slice(), &self.product.wallets[..1]);
+        let connections = self.settings.connections;
+        let committers =
+            if self.product.engine_name() == "SQLite" { 1 } else { COMMITTERS_ON_POSTGRES };
+        let (name, wallets, tasks, size) = match row {
+            Row::Alone => ("one commit each, many wallets", many, connections, 1),
+            Row::AloneHot => ("one commit each, one wallet", one, connections, 1),
+            Row::Sql => ("SQL in batches, many wallets", many, committers, self.batch(row)),
+            _ => ("SQL in batches, one wallet", one, 1, self.batch(row)),
+        };
+        let length = Duration::from_secs(self.settings.seconds);
+        let plan = bare::Plan { row, name: name.to_owned(), wallets, tasks, size, length };
+        let outcome = self.runtime.block_on(bare::run(&self.product, &plan))?;
+        progress(&report::line(&outcome));
+        Ok(outcome)
+    }
+
+    /// The size of the gate's batches in the row over HTTP that this one is compared with; as many
+    /// as there are connections where that was not measured.
+    fn batch(&self, row: Row) -> usize {
+        let compared = if row == Row::SqlHot { Row::Hot } else { Row::Consume };
+        let outcome = self.outcomes.iter().find(|outcome| outcome.row == compared);
+        let size = outcome.and_then(|outcome| outcome.batch).map(|size| size.round() as usize);
+        size.unwrap_or(self.settings.connections).max(1)
+    }
+
+    fn ledgers(&mut self) -> Result<Vec<Outcome>> {
+        let mut sizes = vec![1];
+        sizes.extend(LEDGERS.into_iter().filter(|size| *size < self.settings.ledger));
+        sizes.push(self.settings.ledger);
+        let mut outcomes = Vec::new();
+        for size in sizes {
+            let operations = self.runtime.block_on(self.product.fill(size))?;
+            let mut measured = self.over_http(Row::Ledger)?;
+            for outcome in &mut measured {
+                outcome.ledger = Some(operations);
+                outcome.name = format!("consume, {operations} operations in the ledger");
+            }
+            outcomes.extend(measured);
+        }
+        Ok(outcomes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copies_and_the_filled_ledger_are_what_the_product_would_have_written() {
+        let settings = Settings { wallets: 7, ..Settings::default() };
+        let runtime = Runtime::new().expect("a runtime");
+        let product = runtime.block_on(Product::start(&settings)).expect("started");
+        assert_eq!(product.wallets.len(), 7);
+        for size in [100, 200] {
+            let operations = runtime.block_on(product.fill(size)).expect("filled");
+            assert!((size..size + 50).contains(&operations), "{operations}");
+        }
+        runtime.block_on(product.end()).expect("the books add up");
+    }
 }

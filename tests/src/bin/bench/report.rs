@@ -1,9 +1,9 @@
 //! The result, as a table for people and as JSON for programs.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::load::Outcome;
-use crate::settings::Settings;
+use crate::outcome::Outcome;
+use crate::settings::{Row, Settings};
 
 /// Everything that was measured in one run.
 pub struct Report {
@@ -15,65 +15,59 @@ pub struct Report {
     pub alone: Option<u64>,
     /// Resident bytes of this process before the load.
     pub idle: u64,
-    /// The most under load.
-    pub peak: u64,
     /// The rows.
     pub outcomes: Vec<Outcome>,
 }
+
+/// Which rows are compared: the first against the second.
+const COMPARED: [(Row, Row, &str); 6] = [
+    (Row::Hot, Row::Consume, "one hot wallet ÷ many wallets"),
+    (Row::Consume, Row::Alone, "group commit ÷ one commit each, many wallets"),
+    (Row::Hot, Row::AloneHot, "group commit ÷ one commit each, one wallet"),
+    (Row::Consume, Row::Sql, "with HTTP ÷ the same SQL alone, many wallets"),
+    (Row::Hot, Row::SqlHot, "with HTTP ÷ the same SQL alone, one wallet"),
+    (Row::Capture, Row::Consume, "hold and capture ÷ consume"),
+];
 
 impl Report {
     /// For people.
     pub fn table(&self) -> String {
         let Settings { connections, seconds, .. } = self.settings;
+        let engine = self.engine;
         let mut lines = vec![
             format!(
-                "{} · {connections} connections · {seconds} s each · {} processors",
-                self.engine,
+                "{engine} · {connections} connections · {seconds} s each · {} processors",
                 processors()
             ),
             String::new(),
             format!(
-                "{:<42}{:>12}{:>12}{:>12}{:>9}",
-                "", "requests/s", "p50 ms", "p99 ms", "failed"
+                "{:<46}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>7}{:>7}",
+                "", "a second", "p50 ms", "p99 ms", "batch", "server", "load", "db", "MiB"
             ),
         ];
-        for outcome in &self.outcomes {
-            lines.push(format!(
-                "{:<42}{:>12.0}{:>12.2}{:>12.2}{:>9}",
-                outcome.name,
-                outcome.per_second(),
-                milliseconds(outcome, 0.5),
-                milliseconds(outcome, 0.99),
-                outcome.failed
-            ));
-        }
+        lines.extend(self.outcomes.iter().map(line));
+        lines.push(String::new());
+        lines.push("batch: operations in a transaction; server, load, db: seconds of".to_owned());
+        lines
+            .push("processor time for 1,000; MiB: the most resident, load's part in it".to_owned());
         lines.push(String::new());
         for (name, ratio) in self.ratios() {
-            lines.push(format!("{name:<42}{ratio:>11.1}×"));
+            lines.push(format!("{name:<58}{ratio:>7.2} ×"));
         }
         lines.push(String::new());
         if let Some(alone) = self.alone {
-            lines.push(format!("{:<42}{:>9} MiB", "memory, the program alone, idle", mib(alone)));
+            lines.push(format!("{:<58}{:>7} MiB", "memory, the program alone, idle", mib(alone)));
         }
         let idle = "memory, with the load's own part, idle";
-        lines.push(format!("{idle:<42}{:>9} MiB", mib(self.idle)));
-        lines.push(format!("{:<42}{:>9} MiB", "memory under load, at most", mib(self.peak)));
+        lines.push(format!("{idle:<58}{:>7} MiB", mib(self.idle)));
         lines.join("\n")
     }
 
     /// For programs.
     pub fn json(&self) -> String {
-        let rows = self.outcomes.iter().map(|outcome| {
-            json!({
-                "name": outcome.name,
-                "requests_per_second": outcome.per_second(),
-                "p50_ms": milliseconds(outcome, 0.5),
-                "p99_ms": milliseconds(outcome, 0.99),
-                "requests": outcome.latencies.len(),
-                "failed": outcome.failed,
-            })
-        });
+        let rows = self.outcomes.iter().map(row);
         let ratios = self.ratios().into_iter().map(|(name, ratio)| (name, json!(ratio)));
+        let peak = self.outcomes.iter().map(|outcome| outcome.memory).max();
         let report = json!({
             "engine": self.engine,
             "connections": self.settings.connections,
@@ -81,26 +75,75 @@ impl Report {
             "wallets": self.settings.wallets,
             "processors": processors(),
             "rows": rows.collect::<Vec<Value>>(),
-            "ratios": ratios.collect::<serde_json::Map<String, Value>>(),
-            "memory_bytes": { "alone": self.alone, "idle": self.idle, "peak": self.peak },
+            "ratios": ratios.collect::<Map<String, Value>>(),
+            "memory_bytes": { "alone": self.alone, "idle": self.idle, "peak": peak },
         });
         format!("{report:#}")
     }
 
-    /// How much more group commit does: its row against the one after it.
+    /// What the rows say about each other, where both were measured.
     fn ratios(&self) -> Vec<(String, f64)> {
-        let pairs = self.outcomes.windows(2).filter_map(|pair| {
-            let [together, alone] = pair else { return None };
-            let what = together.name.strip_prefix("gate, group commit, ")?;
-            let name = format!("group commit ÷ one commit each, {what}");
-            Some((name, together.per_second() / alone.per_second().max(f64::MIN_POSITIVE)))
-        });
-        pairs.collect()
+        let first = |row| self.outcomes.iter().find(|outcome| outcome.row == row);
+        let mut ratios = Vec::new();
+        for (above, below, name) in COMPARED {
+            if let Some((above, below)) = first(above).zip(first(below)) {
+                ratios.push((name.to_owned(), ratio(above, below)));
+            }
+        }
+        let mut ledgers = self.outcomes.iter().filter(|outcome| outcome.row == Row::Ledger);
+        if let Some(smallest) = ledgers.next() {
+            ratios.extend(ledgers.map(|larger| {
+                let sizes = larger.ledger.zip(smallest.ledger).unwrap_or_default();
+                let name = format!("a ledger of {} ÷ one of {}", sizes.0, sizes.1);
+                (name, ratio(larger, smallest))
+            }));
+        }
+        ratios
     }
 }
 
-fn milliseconds(outcome: &Outcome, share: f64) -> f64 {
-    outcome.percentile(share).as_secs_f64() * 1_000.0
+fn ratio(above: &Outcome, below: &Outcome) -> f64 {
+    above.per_second() / below.per_second().max(f64::MIN_POSITIVE)
+}
+
+/// An outcome as a line of the table.
+pub fn line(outcome: &Outcome) -> String {
+    let cpu = outcome.cpu_per_thousand();
+    let shown = |value: Option<f64>, digits: usize| match value {
+        Some(value) => format!("{value:.digits$}"),
+        None => "–".to_owned(),
+    };
+    format!(
+        "{:<46}{:>9.0}{:>9.2}{:>9.2}{:>7}{:>9}{:>7}{:>7}{:>7}",
+        outcome.name,
+        outcome.per_second(),
+        outcome.percentile(0.5),
+        outcome.percentile(0.99),
+        shown(outcome.batch, 0),
+        shown(cpu.map(|cpu| cpu.server), 3),
+        shown(cpu.map(|cpu| cpu.load), 3),
+        shown(cpu.and_then(|cpu| cpu.database), 3),
+        mib(outcome.memory),
+    )
+}
+
+fn row(outcome: &Outcome) -> Value {
+    let cpu = outcome.cpu_per_thousand();
+    json!({
+        "row": outcome.row.word(),
+        "name": outcome.name,
+        "per_second": outcome.per_second(),
+        "p50_ms": outcome.percentile(0.5),
+        "p99_ms": outcome.percentile(0.99),
+        "p999_ms": outcome.percentile(0.999),
+        "units": outcome.units(),
+        "batch": outcome.batch,
+        "ledger": outcome.ledger,
+        "cpu_seconds_per_1000": cpu.map(|cpu| json!({
+            "server": cpu.server, "load": cpu.load, "database": cpu.database,
+        })),
+        "memory_bytes": outcome.memory,
+    })
 }
 
 fn mib(bytes: u64) -> u64 {
@@ -114,30 +157,35 @@ fn processors() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    fn outcome(name: &str, count: usize) -> Outcome {
-        Outcome::new(name, Duration::from_secs(1), vec![Duration::from_millis(2); count], 0)
-    }
+    use crate::outcome::tests::outcome;
 
     #[test]
-    fn the_two_ways_are_compared() {
-        let settings = Settings::read(std::iter::empty()).expect("the usual");
+    fn rows_are_compared_where_both_were_measured() {
+        let ledger = |size, turns| Outcome { ledger: Some(size), ..outcome(Row::Ledger, turns) };
         let report = Report {
-            settings,
+            settings: Settings::default(),
             engine: "SQLite",
             alone: None,
             idle: 1 << 20,
-            peak: 2 << 20,
             outcomes: vec![
-                outcome("gate, group commit, one wallet", 100),
-                outcome("gate, one commit each, one wallet", 10),
+                outcome(Row::Consume, 50),
+                outcome(Row::Hot, 100),
+                outcome(Row::AloneHot, 10),
+                ledger(10_000, 100),
+                ledger(1_000_000, 90),
             ],
         };
-        let table = report.table();
-        assert!(table.contains("group commit ÷ one commit each, one wallet"), "{table}");
-        assert!(table.contains("10.0×"), "{table}");
+        let ratios: Vec<String> =
+            report.ratios().iter().map(|(name, ratio)| format!("{name} {ratio:.1}")).collect();
+        let expected = [
+            "one hot wallet ÷ many wallets 2.0",
+            "group commit ÷ one commit each, one wallet 10.0",
+            "a ledger of 1000000 ÷ one of 10000 0.9",
+        ];
+        assert_eq!(ratios, expected);
+        assert!(report.table().contains("10.00 ×"), "{}", report.table());
         let json: Value = serde_json::from_str(&report.json()).expect("JSON");
-        assert_eq!(json["rows"][0]["requests"], 100);
+        assert_eq!(json["rows"][1]["units"], 100.0);
+        assert_eq!(json["rows"][4]["ledger"], 1_000_000);
     }
 }

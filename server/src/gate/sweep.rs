@@ -1,0 +1,54 @@
+//! The sweeper: books what is due on wallets that nobody touches, and tidies old windows. A busy
+//! wallet books its own.
+
+use std::collections::BTreeSet;
+
+use crate::credits;
+use crate::db::sql;
+use crate::engine::Engine;
+use crate::error::Result;
+
+use super::{account, counters, watch};
+
+/// How many wallets one call looks after.
+const BATCH: i64 = 100;
+
+/// Books what is due on idle wallets. Answers how many it looked after. Safe to run anywhere, any
+/// number of times: the wallet's lock decides who books. (F9)
+pub async fn sweep(engine: &Engine) -> Result<usize> {
+    let now = engine.clock.now();
+    let text = "select org_id from grants
+             where ended_at is null and expires_at is not null and expires_at <= $1
+         union select org_id from holds where status = 'open' and expires_at <= $1
+         order by org_id limit $2";
+    let due: Vec<(String,)> = engine.db.all(sql(text).bind(now).bind(BATCH)).await?;
+    for (org_id,) in &due {
+        let mut tx = engine.db.begin().await?;
+        let orgs: BTreeSet<String> = std::iter::once(org_id.clone()).collect();
+        let memory = engine.gate.memory();
+        let mut accounts = account::lock(&mut tx, memory, &orgs, now).await?;
+        let mut crossings = Vec::new();
+        for account in accounts.values_mut() {
+            let at = account.book.time(now);
+            account.book.close_spent(at);
+            crossings.append(&mut account.crossings);
+        }
+        credits::save(&mut tx, accounts.values_mut().map(|account| &mut account.book)).await?;
+        let told = watch::raise(&mut tx, &crossings, now).await?;
+        tx.commit().await?;
+        memory.keep(accounts.into_values().map(account::Account::snapshot));
+        if told {
+            engine.wake.notify_one();
+        }
+    }
+    Ok(due.len())
+}
+
+/// Removes windows that are over.
+pub async fn tidy(engine: &Engine) -> Result<()> {
+    let mut tx = engine.db.begin().await?;
+    let removed = counters::tidy(&mut tx, engine.clock.now()).await?;
+    tx.commit().await?;
+    tracing::debug!(removed, "windows that were over");
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Looks for an order in which the oracle gives exactly the answers that were heard. What made a use
+//! or a hold stands in the order of the wallet's `seq`; everything else may stand anywhere.
+
+use std::collections::BTreeMap;
+
+use super::wallet::Wallet;
+use super::words::{Ask, Names, Outcome};
+
+/// Something that was asked in a round, and what was answered.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub ask: Ask,
+    pub outcome: Outcome,
+    pub names: Names,
+    /// Its place in the wallet's order, where it made something.
+    pub seq: Option<i64>,
+}
+
+/// A wallet's rows after a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    pub available: i64,
+    pub held: i64,
+    pub debt: i64,
+    pub used: i64,
+    pub overage: i64,
+    /// By grant: to be spent, and set aside.
+    pub grants: BTreeMap<String, (i64, i64)>,
+}
+
+impl Rows {
+    /// What the oracle would have in its rows.
+    pub fn of(wallet: &Wallet) -> Self {
+        let (debt, used, overage) = (wallet.debt, wallet.used, wallet.overage);
+        // A grant that has not begun is in the row, though it cannot be spent.
+        let available = wallet.grants.iter().map(|grant| grant.left).sum();
+        let held = wallet.held();
+        Self { available, held, debt, used, overage, grants: wallet.grants() }
+    }
+}
+
+/// The wallet after the round, in an order that explains every answer and the rows at the end; or
+/// how far the best order came, and what stood against it.
+pub fn explain(wallet: &Wallet, heard: &[Heard], rows: Option<&Rows>) -> Result<Wallet, String> {
+    let mut search = Search { heard, rows, deepest: 0, against: Vec::new() };
+    let left: Vec<usize> = (0..heard.len()).collect();
+    search.go_on(wallet, &left).ok_or_else(|| search.against.join("\n"))
+}
+
+struct Search<'a> {
+    heard: &'a [Heard],
+    rows: Option<&'a Rows>,
+    deepest: usize,
+    against: Vec<String>,
+}
+
+impl Search<'_> {
+    fn go_on(&mut self, wallet: &Wallet, left: &[usize]) -> Option<Wallet> {
+        let depth = self.heard.len() - left.len();
+        if left.is_empty() {
+            let expected = Rows::of(wallet);
+            return match self.rows {
+                Some(rows) if *rows != expected => {
+                    self.note(depth, "the rows", &expected, rows);
+                    None
+                }
+                _ => Some(wallet.clone()),
+            };
+        }
+        let first = left.iter().filter_map(|index| self.heard[*index].seq).min();
+        for index in left {
+            let Heard { ask, outcome, names, seq } = &self.heard[*index];
+            if seq.is_some() && *seq != first {
+                continue;
+            }
+            let mut next = wallet.clone();
+            let expected = next.apply(ask, names);
+            if expected != *outcome {
+                self.note(depth, &ask.to_string(), &expected, outcome);
+                continue;
+            }
+            let rest: Vec<usize> = left.iter().copied().filter(|other| other != index).collect();
+            if let Some(last) = self.go_on(&next, &rest) {
+                return Some(last);
+            }
+        }
+        None
+    }
+
+    /// Remembers what stood against the orders that came furthest.
+    fn note<T: std::fmt::Debug>(&mut self, depth: usize, what: &str, expected: &T, got: &T) {
+        if depth > self.deepest {
+            (self.deepest, self.against) = (depth, Vec::new());
+        }
+        if depth == self.deepest {
+            let text =
+                format!("after {depth}: {what}\n    expected {expected:?}\n    got      {got:?}");
+            if !self.against.contains(&text) {
+                self.against.push(text);
+            }
+        }
+    }
+}

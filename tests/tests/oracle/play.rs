@@ -1,0 +1,167 @@
+//! Plays stories on the real engine: every round of every wallet at once, from many tasks, and then
+//! the comparison with the oracle.
+
+use std::sync::Arc;
+
+use server::engine::Engine;
+use server::gate::{self, AuthorizeRequest, Over};
+use server::units::{Credits, Quantity};
+use tokio::task::JoinHandle;
+
+use super::ground::Ground;
+use super::player::{Player, Reply};
+use super::rules::METERS;
+use super::story::Story;
+use super::words::{Ask, Minute};
+
+/// Where the engine and the oracle differ.
+#[derive(Debug)]
+pub struct Difference {
+    /// Which of the stories.
+    pub story: usize,
+    /// What was expected, what came, and everything before.
+    pub text: String,
+}
+
+/// Plays these stories side by side. Answers how many requests were compared.
+pub async fn play(
+    ground: &mut Ground,
+    waits: &[Minute],
+    stories: &[Arc<Story>],
+) -> Result<usize, Difference> {
+    ground.wait(1).await;
+    let mut players = Vec::new();
+    for story in stories {
+        let org_id = ground.make_org(&story.terms).await;
+        players.push(Player::new(org_id, story.clone(), ground.now, ground.stranger.clone()));
+    }
+    let openings = players.iter_mut().map(Player::opening).collect();
+    let mut compared = round(ground, &mut players, openings).await?;
+    for (number, wait) in waits.iter().enumerate() {
+        let before = ground.now;
+        ground.wait(*wait).await;
+        if ground.now != before {
+            for player in &mut players {
+                player.wallet.wait_until(ground.now);
+            }
+            compared += look(ground, &players).await?;
+        }
+        let asks = players.iter_mut().map(|player| player.asks(number)).collect();
+        compared += round(ground, &mut players, asks).await?;
+    }
+    compared += look(ground, &players).await?;
+    part(ground, &players).await?;
+    Ok(compared)
+}
+
+/// Asks everything of a round at once, and compares every answer and every row.
+async fn round(
+    ground: &Ground,
+    players: &mut [Player],
+    asks: Vec<Vec<Ask>>,
+) -> Result<usize, Difference> {
+    let mut waiting: Vec<Vec<(Ask, JoinHandle<Reply>)>> = Vec::new();
+    let mut count = 0;
+    for (player, asks) in players.iter().zip(asks) {
+        let mut of_player = Vec::new();
+        for ask in asks {
+            let engine = ground.engines[count % ground.engines.len()].clone();
+            let (org_id, asked) = (player.org_id.clone(), ask.clone());
+            of_player.push((ask, tokio::spawn(async move { send(&engine, &org_id, asked).await })));
+            count += 1;
+        }
+        waiting.push(of_player);
+    }
+    let mut replies = Vec::new();
+    for of_player in waiting {
+        let mut came = Vec::new();
+        for (ask, reply) in of_player {
+            came.push((ask, reply.await.expect("the engine answers")));
+        }
+        replies.push(came);
+    }
+    assert!(ground.is_in_time(), "a round took so long that its minute was over");
+    let orgs: Vec<String> = players.iter().map(|player| player.org_id.clone()).collect();
+    let (mut rows, amounts) = ground.rows(&orgs).await;
+    for (story, (player, replies)) in players.iter_mut().zip(replies).enumerate() {
+        let rows = rows.remove(&player.org_id).unwrap_or_default();
+        let compared = player.hear(replies, &rows, &amounts);
+        compared.map_err(|text| difference(story, player, &text))?;
+    }
+    Ok(count)
+}
+
+async fn send(engine: &Engine, org_id: &str, ask: Ask) -> Reply {
+    match ask {
+        Ask::Write(request) => Reply::Answer(engine.gate.submit(request).await.expect("answered")),
+        Ask::Give(gift) => Reply::Grant(Ground::give(engine, org_id, &gift).await),
+        Ask::Cap(cap) => {
+            Ground::cap(engine, org_id, cap).await;
+            Reply::Capped
+        }
+    }
+}
+
+/// Looks at every balance without booking anything: what is due is subtracted already. (D17)
+async fn look(ground: &Ground, players: &[Player]) -> Result<usize, Difference> {
+    for (story, player) in players.iter().enumerate() {
+        let seen = gate::standing(ground.engine(), &player.org_id).await.expect("a balance");
+        player.look(&seen).map_err(|text| difference(story, player, &text))?;
+    }
+    Ok(players.len())
+}
+
+/// The last look: at every hold, and at what would be decided next.
+async fn part(ground: &Ground, players: &[Player]) -> Result<(), Difference> {
+    let engine = ground.engine();
+    for (story, player) in players.iter().enumerate() {
+        let wallet = &player.wallet;
+        let mut wrong = Vec::new();
+        for hold in &wallet.holds {
+            let seen = gate::find_hold(engine, &player.org_id, &hold.id).await.expect("a hold");
+            let captured = seen["captured"].as_str().and_then(|text| text.parse::<Credits>().ok());
+            let got = (seen["status"].as_str(), captured.map(Credits::micros));
+            let expected = (Some(hold.status), Some(hold.captured));
+            if expected != got {
+                wrong.push(format!("{}: expected {expected:?}, got {got:?}", hold.id));
+            }
+        }
+        for meter in &METERS {
+            let what = gate::Use {
+                meter: meter.name.to_owned(),
+                quantity: Quantity::from_micros(7_000_000),
+                model: Some("small-2".to_owned()),
+                feature: None,
+                run: None,
+                member: None,
+                cost: None,
+                metadata: None,
+            };
+            let request = AuthorizeRequest {
+                org_id: player.org_id.clone(),
+                feature: None,
+                model: what.model.clone(),
+                meter: Some(what.meter.clone()),
+                quantity: Some(what.quantity),
+            };
+            let seen = gate::authorize(engine, &request).await.expect("a decision");
+            let got = (seen.code, seen.credits.micros());
+            let expected = match wallet.judge(&what, Over::Overage) {
+                Ok(price) => ("allowed".to_owned(), price.credits),
+                Err(refused) => (refused.code, refused.decision.map_or(0, |(cost, _)| cost)),
+            };
+            if (expected.0.as_str(), expected.1) != got {
+                wrong.push(format!("{}: expected {expected:?}, got {got:?}", meter.name));
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(difference(story, player, &wrong.join("\n")));
+        }
+    }
+    Ok(())
+}
+
+fn difference(story: usize, player: &Player, text: &str) -> Difference {
+    let text = format!("{text}\n\nThe whole story: {}", player.transcript());
+    Difference { story, text }
+}

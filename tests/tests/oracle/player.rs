@@ -1,0 +1,298 @@
+//! One wallet with its story: makes requests out of steps, and compares what comes back with the
+//! oracle.
+
+use std::sync::Arc;
+
+use server::clock::{MINUTE, SECOND};
+use server::credits::Balance;
+use server::gate::{self, Answer, Caller, Capture, Item, Line, NewHold, Operation, Request};
+use server::units::{Credits, Quantity};
+
+use super::ground::Stranger;
+use super::order::{self, Heard, Rows};
+use super::rules::METERS;
+use super::story::{Back, Giving, Need, Share, Step, Story, Twin, What};
+use super::wallet::Wallet;
+use super::words::{self, Ask, Gift, Minute, Names, Outcome};
+
+/// One org on its way through its story.
+pub struct Player {
+    pub org_id: String,
+    pub story: Arc<Story>,
+    pub wallet: Wallet,
+    stranger: Stranger,
+    holds: Vec<String>,
+    usages: Vec<String>,
+    sent: Vec<Request>,
+    gifts: Vec<Gift>,
+    keys: usize,
+    /// Everything that was asked and answered, with its minute.
+    history: Vec<(Minute, Heard)>,
+}
+
+/// What came back.
+pub enum Reply {
+    Answer(Answer),
+    Grant(Option<String>),
+    Capped,
+}
+
+impl Player {
+    pub fn new(org_id: String, story: Arc<Story>, now: Minute, stranger: Stranger) -> Self {
+        let wallet = Wallet::new(Arc::new(story.terms.clone()), now);
+        Self {
+            org_id,
+            story,
+            wallet,
+            stranger,
+            holds: Vec::new(),
+            usages: Vec::new(),
+            sent: Vec::new(),
+            gifts: Vec::new(),
+            keys: 0,
+            history: Vec::new(),
+        }
+    }
+
+    /// What it begins with.
+    pub fn opening(&mut self) -> Vec<Ask> {
+        let story = self.story.clone();
+        story.gifts.iter().map(|giving| self.give(giving)).collect()
+    }
+
+    /// What the steps of a round ask for. What they are about was made before the round.
+    pub fn asks(&mut self, round: usize) -> Vec<Ask> {
+        let story = self.story.clone();
+        let mut asks = Vec::new();
+        for Step { what, twin } in &story.rounds[round] {
+            let Some(ask) = self.ask(what) else { continue };
+            let second = match (&ask, twin) {
+                (Ask::Write(request), Some(twin)) => Some(again(request, *twin)),
+                _ => None,
+            };
+            asks.push(ask);
+            asks.extend(second.map(Ask::Write));
+        }
+        for ask in &asks {
+            if let Ask::Write(request) = ask {
+                self.sent.push(request.clone());
+            }
+        }
+        asks
+    }
+
+    fn ask(&mut self, what: &What) -> Option<Ask> {
+        let hold = |back: &Back| pick(&self.holds, *back, &self.stranger.hold);
+        let operation = match what {
+            What::Consume(need) => Operation::Consume(need.to_use()),
+            What::Item(need, over) => {
+                Operation::Item(Item { what: need.to_use(), over: *over, at: None })
+            }
+            What::Hold(need, ttl) => {
+                Operation::Hold(NewHold { what: need.to_use(), ttl: *ttl * MINUTE + 30 * SECOND })
+            }
+            What::Capture(back, share, over) => {
+                let (hold, used) = (hold(back)?, share.to_used());
+                Operation::Capture(Capture { hold, used, over: *over, cost: None })
+            }
+            What::Release(back) => Operation::Release { hold: hold(back)? },
+            What::Extend(back, ttl) => {
+                Operation::Extend { hold: hold(back)?, ttl: *ttl * MINUTE + 30 * SECOND }
+            }
+            What::Reverse(back) => {
+                let usage = pick(&self.usages, *back, &self.stranger.usage)?;
+                Operation::Reverse { usage, reason: "the oracle says so".to_owned() }
+            }
+            What::ReleaseRun(run) => Operation::ReleaseRun { run: run_name(*run) },
+            What::Give(giving) => return Some(self.give(giving)),
+            What::Cap(cap) => {
+                return Some(Ask::Cap(cap.map(|(whole, hard)| (whole * 1_000_000, hard))));
+            }
+            What::Repeat(back, twin) => {
+                let back = back.filter(|back| *back < self.sent.len())?;
+                let request = &self.sent[self.sent.len() - 1 - back];
+                return Some(Ask::Write(again(request, *twin)));
+            }
+        };
+        // The keys are the same in every org: nobody's keys are another's concern. (D20)
+        self.keys += 1;
+        let key = format!("key {}", self.keys);
+        let fingerprint = "the same".to_owned();
+        let (org_id, caller) = (self.org_id.clone(), Caller::Key { id: "key_oracle".to_owned() });
+        Some(Ask::Write(Request { org_id, caller, key, fingerprint, what: operation }))
+    }
+
+    fn give(&mut self, giving: &Giving) -> Ask {
+        let Giving { source, credits, lives, starts, again } = giving.clone();
+        if let Some(last) = self.gifts.last().filter(|_| again) {
+            return Ask::Give(last.clone());
+        }
+        let source_ref = format!("{} {}", self.org_id, self.gifts.len());
+        let now = self.wallet.now;
+        let (starts, expires) = (starts.map(|wait| now + wait), lives.map(|lives| now + lives));
+        let gift = Gift { source, source_ref, credits, starts, expires };
+        self.gifts.push(gift.clone());
+        Ask::Give(gift)
+    }
+
+    /// Compares a round with the oracle: every answer, and the rows afterwards where they are
+    /// settled.
+    pub fn hear(
+        &mut self,
+        replies: Vec<(Ask, Reply)>,
+        rows: &Rows,
+        amounts: &std::collections::BTreeMap<String, i64>,
+    ) -> Result<(), String> {
+        let known = |id: &str| self.wallet.grants.iter().any(|grant| grant.id == id);
+        let newcomers: Vec<(String, i64)> = rows
+            .grants
+            .keys()
+            .filter(|id| !known(id))
+            .filter_map(|id| Some((id.clone(), *amounts.get(id)?)))
+            .collect();
+        let mut heard = Vec::new();
+        for (ask, reply) in replies {
+            heard.push(hear(ask, reply, &newcomers)?);
+        }
+        let now = self.wallet.now;
+        self.history.extend(heard.iter().map(|one| (now, one.clone())));
+        let booked = heard.iter().any(Heard::books);
+        let before = self.wallet.clone();
+        self.wallet = order::explain(&before, &heard, booked.then_some(rows))?;
+        for one in &heard {
+            match &one.outcome {
+                Outcome::Held(held) if held.status == "open" => {
+                    if !self.holds.contains(&one.names.id) {
+                        self.holds.push(one.names.id.clone());
+                    }
+                }
+                Outcome::Used(used) if !used.reversed => {
+                    self.usages.push(one.names.lines.first().unwrap_or(&one.names.id).clone());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what a reader sees, who books nothing, with the oracle.
+    pub fn look(&self, seen: &Balance) -> Result<(), String> {
+        let wallet = &self.wallet;
+        let grants = seen.grants.iter().map(|grant| (grant.id.clone(), grant.remaining.micros()));
+        let begun = wallet.grants.iter().filter(|grant| grant.left > 0);
+        let begun = begun.filter(|grant| grant.starts.is_none_or(|starts| starts < wallet.now));
+        let expected: Vec<(String, i64)> =
+            begun.map(|grant| (grant.id.clone(), grant.left)).collect();
+        let got: Vec<(String, i64)> = grants.collect();
+        let sums = |credits: [Credits; 4]| credits.map(Credits::micros);
+        let (debt, overage) = (wallet.debt, wallet.overage);
+        let expected = (expected, [wallet.available(), wallet.held(), debt, overage]);
+        let got = (got, sums([seen.available, seen.held, seen.debt, seen.overage]));
+        if expected == got {
+            return Ok(());
+        }
+        Err(format!("the balance\n    expected {expected:?}\n    got      {got:?}"))
+    }
+
+    /// Everything that happened, for people.
+    pub fn transcript(&self) -> String {
+        let mut text = format!("{:?}", self.story.terms);
+        for (minute, one) in &self.history {
+            let at = minute - self.wallet.created;
+            text += &format!("\n  minute {at}: {}\n      -> {:?}", one.ask, one.outcome);
+        }
+        text
+    }
+}
+
+fn hear(ask: Ask, reply: Reply, newcomers: &[(String, i64)]) -> Result<Heard, String> {
+    let mut seq = None;
+    let (outcome, mut names) = match reply {
+        Reply::Answer(answer) => {
+            let outcome = words::read(&answer)?;
+            if is_new(&ask, &outcome) {
+                seq = words::seq(&answer);
+            }
+            (outcome, words::names(&answer))
+        }
+        Reply::Grant(made) => {
+            let outcome = Outcome::Given(made.is_some());
+            (outcome, Names { id: made.unwrap_or_default(), ..Names::default() })
+        }
+        Reply::Capped => (Outcome::Capped, Names::default()),
+    };
+    names.newcomers = newcomers.to_vec();
+    Ok(Heard { ask, outcome, names, seq })
+}
+
+/// Whether the answer is about something that it made, so that its `seq` is its own.
+fn is_new(ask: &Ask, outcome: &Outcome) -> bool {
+    let Ask::Write(request) = ask else { return false };
+    match (&request.what, outcome) {
+        (Operation::Hold(_), Outcome::Held(_)) => true,
+        (Operation::Reverse { .. }, _) => false,
+        (_, Outcome::Used(_)) => true,
+        _ => false,
+    }
+}
+
+impl Heard {
+    /// Whether the rows are settled afterwards, because something was booked.
+    fn books(&self) -> bool {
+        match &self.outcome {
+            Outcome::Used(_) | Outcome::Held(_) => true,
+            Outcome::Given(new) => *new,
+            Outcome::Freed { holds, .. } => !holds.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+fn again(request: &Request, twin: Twin) -> Request {
+    let mut request = request.clone();
+    if twin == Twin::Other {
+        request.fingerprint = "something else".to_owned();
+    }
+    request
+}
+
+fn pick(all: &[String], back: Back, stranger: &str) -> Option<String> {
+    let Some(back) = back else { return Some(stranger.to_owned()) };
+    let count = all.len();
+    (count > 0).then(|| all[count - 1 - back % count].clone())
+}
+
+fn run_name(run: usize) -> String {
+    format!("run {run}")
+}
+
+impl Need {
+    fn to_use(&self) -> gate::Use {
+        gate::Use {
+            meter: METERS[self.meter].name.to_owned(),
+            quantity: Quantity::from_micros(self.quantity),
+            model: self.model.map(str::to_owned),
+            feature: self.feature.map(str::to_owned),
+            run: self.run.map(run_name),
+            member: None,
+            cost: None,
+            metadata: None,
+        }
+    }
+}
+
+impl Share {
+    fn to_used(&self) -> gate::Used {
+        match self {
+            Self::Quantity(quantity) => gate::Used::Quantity(Quantity::from_micros(*quantity)),
+            Self::Lines(lines) => {
+                let lines = lines.iter().map(|(meter, quantity, model)| Line {
+                    meter: METERS[*meter].name.to_owned(),
+                    quantity: Quantity::from_micros(*quantity),
+                    model: model.map(str::to_owned),
+                });
+                gate::Used::Lines(lines.collect())
+            }
+        }
+    }
+}

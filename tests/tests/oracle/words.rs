@@ -1,0 +1,240 @@
+//! What is asked and what is answered, in the words that the oracle and the engine share. An answer
+//! is reduced to what the oracle must foresee: status, code, credits, who paid, and the balance.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+use server::clock::{self, Millis};
+use server::credits::Source;
+use server::gate::{Answer, Request};
+use server::units::Credits;
+
+/// Minutes since 1970: the oracle's time. Whatever ends, ends half a minute past one.
+pub type Minute = i64;
+
+/// One thing that is asked of the engine.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// A keyed write.
+    Write(Request),
+    /// Credits that are given.
+    Give(Gift),
+    /// The org sets its own ceiling, or takes it away. Hard ones refuse.
+    Cap(Option<(i64, bool)>),
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(Request { key, fingerprint, what, .. }) => {
+                write!(f, "{key} ({fingerprint}): {what:?}")
+            }
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+/// Credits that are given, in millionths of a credit.
+#[derive(Clone, Debug)]
+pub struct Gift {
+    /// From where.
+    pub source: Source,
+    /// What makes it unique among its kind.
+    pub source_ref: String,
+    /// How much.
+    pub credits: i64,
+    /// It may be spent from half a minute after this one on; at once where there is none.
+    pub starts: Option<Minute>,
+    /// It lapses half a minute after this one.
+    pub expires: Option<Minute>,
+}
+
+/// What was answered, reduced to what must be foreseen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A use was charged, or taken back.
+    Used(Used),
+    /// A hold was made, given back or given more time.
+    Held(Held),
+    /// The open holds of a workflow were given back.
+    Freed { holds: BTreeSet<String>, credits: i64, balance: Balance },
+    /// It was refused.
+    Refused(Refused),
+    /// The key had been answered before: exactly this.
+    Again(u16, Arc<str>),
+    /// Credits were given, or had been given before.
+    Given(bool),
+    /// The ceiling was set.
+    Capped,
+}
+
+/// What can be spent, and what open holds have set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    pub available: i64,
+    pub held: i64,
+}
+
+/// A use that was charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    pub credits: i64,
+    /// Which grants paid, in the order in which they were asked.
+    pub from: Vec<(String, i64)>,
+    pub overage: i64,
+    pub debt: i64,
+    pub hold: Option<String>,
+    /// Whether its hold was over when it was captured.
+    pub late: bool,
+    pub reversed: bool,
+    pub at: Minute,
+    pub balance: Balance,
+}
+
+/// A hold after it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub status: &'static str,
+    pub credits: i64,
+    pub overage: i64,
+    pub captured: i64,
+    pub expires: Minute,
+    pub balance: Balance,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub status: u16,
+    pub code: String,
+    /// What it would have cost and what there was, where a decision is told.
+    pub decision: Option<(i64, Balance)>,
+    /// Whether the key is used up.
+    pub stored: bool,
+}
+
+/// What only the engine can know: the names it gave.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// The usage, the hold or the grant that was made.
+    pub id: String,
+    /// The usages of all lines.
+    pub lines: Vec<String>,
+    /// The answer, word for word.
+    pub body: Arc<str>,
+    /// Grants that nobody was told of, with their amounts: a debt that was paid, taken back.
+    pub newcomers: Vec<(String, i64)>,
+}
+
+/// Reads an answer. A body that lacks anything is a difference, told as text.
+pub fn read(answer: &Answer) -> Result<Outcome, String> {
+    if answer.replayed {
+        return Ok(Outcome::Again(answer.status, answer.body.clone()));
+    }
+    let body: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+    let read = match (answer.status, body["object"].as_str()) {
+        (200, Some("usage")) => used(&body).map(Outcome::Used),
+        (200, Some("hold")) => held(&body).map(Outcome::Held),
+        (200, Some("run_release")) => freed(&body),
+        (status, None) if status >= 400 => refused(status, &body["error"]).map(Outcome::Refused),
+        _ => None,
+    };
+    read.ok_or_else(|| format!("{} {} is not an answer", answer.status, answer.body))
+}
+
+/// The place in the wallet's order that an answer tells.
+pub fn seq(answer: &Answer) -> Option<i64> {
+    let body: Value = serde_json::from_str(&answer.body).ok()?;
+    body["seq"].as_i64()
+}
+
+/// The names in an answer.
+pub fn names(answer: &Answer) -> Names {
+    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let lines = body["lines"].as_array().into_iter().flatten().filter_map(|line| text(&line["id"]));
+    Names {
+        id: text(&body["id"]).unwrap_or_default(),
+        lines: lines.collect(),
+        body: answer.body.clone(),
+        newcomers: Vec::new(),
+    }
+}
+
+fn used(body: &Value) -> Option<Used> {
+    let from = body["from"].as_array()?.iter();
+    let from = from.map(|part| Some((text(&part["grant"])?, credits(&part["credits"])?)));
+    let from: Vec<(String, i64)> = from.collect::<Option<_>>()?;
+    let mut merged: Vec<(String, i64)> = Vec::new();
+    for (id, part) in from {
+        match merged.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, sum)) => *sum += part,
+            None => merged.push((id, part)),
+        }
+    }
+    Some(Used {
+        credits: credits(&body["credits"])?,
+        from: merged,
+        overage: credits(&body["overage"])?,
+        debt: credits(&body["debt"])?,
+        hold: text(&body["hold"]),
+        late: body["late"].as_bool()?,
+        reversed: !body["reversed_at"].is_null(),
+        at: minute(&body["at"])?,
+        balance: balance(&body["balance"])?,
+    })
+}
+
+fn held(body: &Value) -> Option<Held> {
+    let statuses = ["open", "captured", "released", "expired"];
+    Some(Held {
+        status: statuses.into_iter().find(|status| body["status"] == **status)?,
+        credits: credits(&body["credits"])?,
+        overage: credits(&body["overage"])?,
+        captured: credits(&body["captured"])?,
+        expires: minute(&body["expires_at"])?,
+        balance: balance(&body["balance"])?,
+    })
+}
+
+fn freed(body: &Value) -> Option<Outcome> {
+    let holds = body["released"].as_array()?.iter().map(text).collect::<Option<_>>()?;
+    let (credits, balance) = (credits(&body["credits"])?, balance(&body["balance"])?);
+    Some(Outcome::Freed { holds, credits, balance })
+}
+
+fn refused(status: u16, error: &Value) -> Option<Refused> {
+    let decision = &error["decision"];
+    let told = match decision.is_null() {
+        true => None,
+        false => {
+            let same = decision["code"] == error["code"] && decision["allowed"] == false;
+            same.then_some(())?;
+            Some((credits(&decision["credits"])?, balance(&decision["balance"])?))
+        }
+    };
+    let stored = told.is_some() && error["retry_with_new_key"] == true;
+    Some(Refused { status, code: text(&error["code"])?, decision: told, stored })
+}
+
+fn balance(value: &Value) -> Option<Balance> {
+    Some(Balance { available: credits(&value["available"])?, held: credits(&value["held"])? })
+}
+
+fn credits(value: &Value) -> Option<i64> {
+    value.as_str()?.parse().ok().map(Credits::micros)
+}
+
+fn minute(value: &Value) -> Option<Minute> {
+    clock::parse_rfc3339(value.as_str()?).map(|at| at.div_euclid(clock::MINUTE))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// The half minute after a minute, at which things end.
+pub fn just_after(minute: Minute) -> Millis {
+    minute * clock::MINUTE + 30 * clock::SECOND
+}
