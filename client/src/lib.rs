@@ -35,6 +35,8 @@
 
 mod balance;
 mod batch;
+#[cfg(test)]
+mod behaviour;
 mod builder;
 mod calls;
 mod credits;

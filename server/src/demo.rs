@@ -27,8 +27,7 @@ pub async fn seed(engine: &Engine) -> Result<bool> {
     if engine.db.optional::<(String,)>(sql(text).bind(EMAIL)).await?.is_some() {
         return Ok(false);
     }
-    let mut past = engine.clone();
-    past.clock = engine.clock.behind(DAYS * DAY);
+    let past = engine.with_clock(engine.clock.behind(DAYS * DAY));
     let form = SignUp {
         name: "Ines Okafor".to_owned(),
         email: EMAIL.to_owned(),

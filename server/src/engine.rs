@@ -2,6 +2,7 @@
 //!
 //! Owns no tables. Doors hold an [`Engine`]; rooms below take only what they need of it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -16,9 +17,21 @@ use crate::mail::Mailer;
 use crate::rates::RateCard;
 use crate::{rates, settings, stripe};
 
-/// The running product.
+/// The running product. Cloning is cheap: every clone is the same one.
 #[derive(Clone)]
-pub struct Engine {
+pub struct Engine(Arc<Parts>);
+
+impl Deref for Engine {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What the product consists of.
+#[derive(Clone)]
+pub struct Parts {
     /// What was set from outside.
     pub config: Arc<Config>,
     /// The database.
@@ -58,7 +71,7 @@ impl Engine {
         let wake = Arc::new(Notify::new());
         let rates = Arc::new(rates);
         let gate = Gate::start(&config, &db, &clock, &rates, &wake);
-        Ok(Self {
+        let parts = Parts {
             stripe: stripe::Client::new(&config)?,
             mailer: Mailer::new(&config)?,
             config: Arc::new(config),
@@ -68,7 +81,13 @@ impl Engine {
             rates,
             gate,
             wake,
-        })
+        };
+        Ok(Self(Arc::new(parts)))
+    }
+
+    /// The same product seen at another time, for making a past to look at.
+    pub fn with_clock(&self, clock: Clock) -> Self {
+        Self(Arc::new(Parts { clock, ..Parts::clone(&self.0) }))
     }
 
     /// Takes no more work, finishes what was taken, and closes the database.

@@ -178,7 +178,8 @@ impl World {
         self.settle().await;
     }
 
-    /// Lets time pass for the product while its worker sleeps: whoever comes next books what is due.
+    /// Lets time pass for the product while its worker sleeps: whoever comes next books what is
+    /// due.
     pub async fn pass(&self, seconds: i64) {
         let mut tx = self.engine.db.begin().await.expect("a transaction");
         self.engine.clock.advance(&mut tx, seconds).await.expect("moved");

@@ -311,9 +311,13 @@ impl Book {
     }
 }
 
-/// A sum that must fit and must not fall below zero.
+/// A sum that must fit; below zero it never falls unless the projection is wrong.
 fn add(left: Credits, micros: i64) -> Result<Credits> {
-    let sum = left.plus(Credits::from_micros(micros));
-    sum.filter(|sum| *sum >= Credits::ZERO)
-        .ok_or_else(|| Error::invalid("credits", "The wallet cannot hold that many credits."))
+    let sum = left
+        .plus(Credits::from_micros(micros))
+        .ok_or_else(|| Error::invalid("credits", "The wallet cannot hold that many credits."))?;
+    if sum < Credits::ZERO {
+        return Err(Error::internal("a balance would fall below zero: its books disagree"));
+    }
+    Ok(sum)
 }

@@ -5,6 +5,7 @@
 //! first served, so that sessions, jobs and the gate never starve each other. Owns no tables.
 
 mod bulk;
+mod checkpoint;
 mod gather;
 mod statement;
 
@@ -30,6 +31,8 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 const STATEMENTS: usize = 512;
 /// Rows that SQLite's thread may be ahead of whoever reads them, so that it does not stop for each.
 const ROWS_AHEAD: usize = 1024;
+/// The writing connection never stops to bring its log into the file: somebody else does.
+const NO_CHECKPOINT: &str = "0";
 /// Pages that the writing connection keeps in memory; negative is in KiB.
 const WRITER_CACHE: &str = "-32768";
 
@@ -131,9 +134,13 @@ impl Db {
         let pool = SqlitePoolOptions::new()
             .acquire_timeout(Duration::from_secs(30))
             .test_before_acquire(false);
-        let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+        let writing = options
+            .clone()
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", NO_CHECKPOINT);
         let writer = pool.clone().max_connections(1).connect_with(writing).await?;
         let readers = pool.max_connections(8).connect_with(options).await?;
+        checkpoint::start(readers.clone(), writer.clone());
         Ok(Self::Sqlite { readers, writer })
     }
 

@@ -64,9 +64,9 @@ impl Account {
         Some((cap, all))
     }
 
-    /// Counts what a member used, where somebody looks at it.
+    /// Counts what a member used, so that a ceiling set later knows of it.
     pub fn count_member(&mut self, member: Option<&str>, credits: i64) {
-        if let Some(member) = member.filter(|member| self.members.contains_key(*member)) {
+        if let Some(member) = member {
             self.counters.count_member(member, credits, self.book.wallet.period_start);
         }
     }
@@ -81,15 +81,17 @@ impl Account {
 }
 
 /// Locks and reads the accounts of these orgs, and books what is due on each. The wallets' locks
-/// are taken first and alone; everything else is read afterwards.
+/// are taken first and alone; everything else is read afterwards. Those `by_members` are used by
+/// members, whose use is counted.
 pub async fn lock(
     tx: &mut Tx,
     memory: &Memory,
     orgs: &BTreeSet<String>,
+    by_members: &BTreeSet<String>,
     now: Millis,
 ) -> Result<BTreeMap<String, Account>> {
     let wallets = credits::lock_wallets(tx, orgs, now).await?;
-    complete(tx, memory, wallets, now).await
+    complete(tx, memory, wallets, by_members, now).await
 }
 
 /// How often a read without locks is tried again that was overtaken by a write.
@@ -119,11 +121,11 @@ pub async fn peek(
             }
             memory.keep(snapshots.into_iter());
         }
-        return complete(&mut reads, memory, wallets, now).await;
+        return complete(&mut reads, memory, wallets, &BTreeSet::new(), now).await;
     }
     // Somebody writes all the time: what is read now is as good as any other answer.
     let wallets = credits::wallets(&mut reads, orgs).await?;
-    complete(&mut reads, memory, wallets, now).await
+    complete(&mut reads, memory, wallets, &BTreeSet::new(), now).await
 }
 
 /// Reads one account without a lock.
@@ -172,6 +174,7 @@ async fn complete(
     reads: &mut impl Reads,
     memory: &Memory,
     wallets: Vec<Wallet>,
+    by_members: &BTreeSet<String>,
     now: Millis,
 ) -> Result<BTreeMap<String, Account>> {
     let of = wallets.iter().map(|wallet| (wallet.org_id.as_str(), wallet.revision));
@@ -190,7 +193,7 @@ async fn complete(
         let account = of_snapshot(wallet, snapshot, &free, now)?;
         accounts.insert(account.book.wallet.org_id.clone(), account);
     }
-    count(reads, &mut accounts, now).await?;
+    count(reads, &mut accounts, by_members, now).await?;
     Ok(accounts)
 }
 
@@ -226,16 +229,27 @@ fn of_snapshot(wallet: Wallet, snapshot: Snapshot, free: &Free, now: Millis) -> 
 async fn count(
     reads: &mut impl Reads,
     accounts: &mut BTreeMap<String, Account>,
+    by_members: &BTreeSet<String>,
     now: Millis,
 ) -> Result<()> {
-    let limited = accounts.iter().filter(|(_, account)| {
+    let limited = accounts.iter().filter(|(org_id, account)| {
         let by_tier = account.entitled.limits.keys().any(|name| counters::counts(name));
-        by_tier || !account.members.is_empty()
+        let charged = account.book.usages.iter().any(|usage| usage.member.is_some());
+        by_tier || charged || !account.members.is_empty() || by_members.contains(*org_id)
     });
     let limited: Vec<String> = limited.map(|(org_id, _)| org_id.clone()).collect();
     for (org_id, found) in counters::load(reads, &limited, now).await? {
         if let Some(account) = accounts.get_mut(&org_id) {
             account.counters = found;
+        }
+    }
+    // What was charged because a hold's time was over is its member's use, too.
+    for account in accounts.values_mut() {
+        let charged = account.book.usages.iter();
+        let charged: Vec<(Option<String>, i64)> =
+            charged.map(|usage| (usage.member.clone(), usage.credits.micros())).collect();
+        for (member, credits) in charged {
+            account.count_member(member.as_deref(), credits);
         }
     }
     Ok(())

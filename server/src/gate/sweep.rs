@@ -26,7 +26,7 @@ pub async fn sweep(engine: &Engine) -> Result<usize> {
         let mut tx = engine.db.begin().await?;
         let orgs: BTreeSet<String> = std::iter::once(org_id.clone()).collect();
         let memory = engine.gate.memory();
-        let mut accounts = account::lock(&mut tx, memory, &orgs, now).await?;
+        let mut accounts = account::lock(&mut tx, memory, &orgs, &BTreeSet::new(), now).await?;
         let mut crossings = Vec::new();
         for account in accounts.values_mut() {
             let at = account.book.time(now);
@@ -34,6 +34,8 @@ pub async fn sweep(engine: &Engine) -> Result<usize> {
             crossings.append(&mut account.crossings);
         }
         credits::save(&mut tx, accounts.values_mut().map(|account| &mut account.book)).await?;
+        let windows = accounts.iter_mut().map(|(org, account)| (org, &mut account.counters));
+        counters::save(&mut tx, windows).await?;
         let told = watch::raise(&mut tx, &crossings, now).await?;
         tx.commit().await?;
         memory.keep(accounts.into_values().map(account::Account::snapshot));

@@ -44,7 +44,8 @@ const RULES: [(&str, &str); 14] = [
     (
         "I5 a hold and its usage know each other",
         "select holds.id from holds left join usages on usages.id = holds.usage_id
-         where holds.usage_id is not null and (usages.hold_id is null or usages.hold_id <> holds.id)",
+         where holds.usage_id is not null
+             and (usages.hold_id is null or usages.hold_id <> holds.id)",
     ),
     (
         "I6 a source grants once",

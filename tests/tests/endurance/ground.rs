@@ -155,10 +155,15 @@ fn built() -> &'static (PathBuf, PathBuf) {
         let manifest: toml::Table = toml::from_str(&manifest).expect("TOML");
         let name = manifest["bin"][0]["name"].as_str().expect("the program's name");
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        // This test runs from `deps/` in the folder of its profile, where programs go, too.
+        let test = std::env::current_exe().expect("a test's path");
+        let folder = test.ancestors().nth(2).expect("the folder of the profile");
+        let profile = folder.ends_with("release").then_some("--release");
         let mut build = std::process::Command::new(cargo);
-        let build = build.args(["build", "--quiet", "--bin", name]).current_dir(&root).status();
-        assert!(build.expect("cargo runs").success(), "the program is built");
-        (root.join("target/debug").join(name), root.join("target/site"))
+        build.args(["build", "--quiet", "--bin", name]).args(profile).current_dir(&root);
+        assert!(build.status().expect("cargo runs").success(), "the program is built");
+        let binary = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        (binary, folder.join("../site"))
     })
 }
 

@@ -88,6 +88,33 @@ async fn one_key_with_two_bodies_on_two_processes_has_the_effect_of_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_writes_the_others_know_at_once() {
+    // D5: what a process remembers of a wallet is never taken for the wallet.
+    let ground = Ground::make().await;
+    let servers = ground.replicas().await;
+    let mut wallet = ground.wallet("known", 10).await;
+    let [left, right] = sides(&servers, &wallet);
+    for round in 0..4 {
+        for (side, name) in [(&left, "left"), (&right, "right")] {
+            let sold = side.consume(&format!("{name}-{round}"), "text", 5).await;
+            assert_eq!(sold.status, 200, "{:?}", sold.body);
+        }
+        for (side, name) in [(&left, "left"), (&right, "right")] {
+            let asked = side.post("authorize", None, &json!({ "meter": "text" })).await;
+            assert_eq!(asked.body["code"], "insufficient_credits", "{:?}", asked.body);
+            let denied = side.consume(&format!("no-{name}-{round}"), "text", 1).await;
+            assert_eq!(denied.code(), "insufficient_credits", "{:?}", denied.body);
+        }
+        // The operator's command is a process of its own.
+        ground.grant(&mut wallet, 10, &format!("round {round}")).await;
+        sums::expect(&left, 10, 0).await;
+        let all = json!({ "meter": "text", "quantity": 10 });
+        assert_eq!(right.post("authorize", None, &all).await.body["allowed"], true);
+    }
+    ground.end(servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn capture_on_one_process_against_release_on_the_other_has_one_winner() {
     // D9, I5
     let ground = Ground::make().await;

@@ -166,8 +166,8 @@ impl Ground {
         tx.commit().await.expect("committed");
     }
 
-    /// The rows of these wallets as they stand, and what was ever granted of each grant.
-    pub async fn rows(&self, orgs: &[String]) -> (BTreeMap<String, Rows>, BTreeMap<String, i64>) {
+    /// The rows of these wallets as they stand.
+    pub async fn rows(&self, orgs: &[String]) -> BTreeMap<String, Rows> {
         let db = &self.engine().db;
         let any = db.dialect().any("org_id", 1);
         let text = format!(
@@ -175,25 +175,45 @@ impl Ground {
         );
         let wallets: Vec<(String, i64, i64, i64, i64, i64)> =
             db.all(sql(text).bind(orgs.to_vec())).await.expect("read");
-        let mut rows: BTreeMap<String, Rows> = wallets
-            .into_iter()
-            .map(|(org, available, held, debt, used, overage)| {
-                let grants = BTreeMap::new();
-                (org, Rows { available, held, debt, used, overage, grants })
-            })
-            .collect();
+        let mut rows = BTreeMap::new();
+        for (org, available, held, debt, used, overage) in wallets {
+            let (cap, grants) = (None, BTreeMap::new());
+            rows.insert(org, Rows { available, held, debt, used, overage, cap, grants });
+        }
+        let text = format!("select org_id, credits, hard from caps where {any} and credits > 0");
+        let caps: Vec<(String, i64, bool)> =
+            db.all(sql(text).bind(orgs.to_vec())).await.expect("read");
+        for (org, credits, hard) in caps {
+            rows.entry(org).or_default().cap = Some((credits, hard));
+        }
         let text = format!(
-            "select org_id, id, amount, remaining, held from grants
+            "select org_id, id, remaining, held from grants
              where {any} and (remaining > 0 or held > 0)"
         );
-        let grants: Vec<(String, String, i64, i64, i64)> =
+        let grants: Vec<(String, String, i64, i64)> =
             db.all(sql(text).bind(orgs.to_vec())).await.expect("read");
-        let mut amounts = BTreeMap::new();
-        for (org, id, amount, remaining, held) in grants {
-            amounts.insert(id.clone(), amount);
+        for (org, id, remaining, held) in grants {
             rows.entry(org).or_default().grants.insert(id, (remaining, held));
         }
-        (rows, amounts)
+        rows
+    }
+
+    /// The grants that these wallets were given without anybody being told: what had paid a debt
+    /// that was taken back.
+    pub async fn returned(&self, orgs: &[String]) -> BTreeMap<String, Vec<(String, i64)>> {
+        let db = &self.engine().db;
+        let any = db.dialect().any("org_id", 1);
+        let text = format!(
+            "select org_id, id, amount from grants
+             where {any} and source_kind = 'manual' and source_ref like 'op_%' order by id"
+        );
+        let grants: Vec<(String, String, i64)> =
+            db.all(sql(text).bind(orgs.to_vec())).await.expect("read");
+        let mut returned: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
+        for (org, id, amount) in grants {
+            returned.entry(org).or_default().push((id, amount));
+        }
+        returned
     }
 
     /// Everything that does not add up in the books.

@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use proptest::strategy::{Strategy as _, ValueTree};
 
 use ground::Ground;
-use play::{Difference, play};
+use play::{Difference, Tally, play};
 use story::{Story, WALLETS, runner, story, waits};
-use words::Minute;
+use words::{KINDS, Minute};
 
 const OPERATIONS: usize = 100_000;
 const OPERATIONS_LONG: usize = 1_000_000;
@@ -42,8 +42,8 @@ async fn the_engine_and_the_oracle_agree_on_every_answer_and_every_balance() {
     println!("ORACLE_SEED={seed}");
     let begun = Instant::now();
     let mut ground = Ground::new().await;
-    let (mut compared, mut batch) = (0, 0);
-    while compared < least {
+    let (mut compared, mut batch) = (Tally::new(), 0);
+    while compared.values().sum::<usize>() < least {
         if !ground.has_time() {
             leave(ground).await;
             ground = Ground::new().await;
@@ -51,7 +51,11 @@ async fn the_engine_and_the_oracle_agree_on_every_answer_and_every_balance() {
         let seed = seed.wrapping_add(batch << 16);
         let (waits, stories) = make_up(seed);
         match play(&mut ground, &waits, &stories).await {
-            Ok(count) => compared += count,
+            Ok(tally) => {
+                for (kind, count) in tally {
+                    *compared.entry(kind).or_default() += count;
+                }
+            }
             Err(difference) => {
                 let text = shrink(ground, seed, &waits, difference).await;
                 panic!("ORACLE_SEED={seed} shows a difference:\n{text}");
@@ -60,8 +64,18 @@ async fn the_engine_and_the_oracle_agree_on_every_answer_and_every_balance() {
         batch += 1;
     }
     leave(ground).await;
-    let seconds = begun.elapsed().as_secs_f64();
-    println!("{compared} requests compared in {seconds:.0} s");
+    tell(&compared, begun.elapsed());
+}
+
+/// What was compared; enough of it must have been of every kind.
+fn tell(compared: &Tally, took: Duration) {
+    let sum: usize = compared.values().sum();
+    println!("{sum} answers and their balances agree, in {:.0} s:", took.as_secs_f64());
+    for (kind, count) in compared {
+        println!("  {count:>8} {kind}");
+    }
+    let missing: Vec<_> = KINDS.iter().filter(|kind| !compared.contains_key(*kind)).collect();
+    assert!(sum < OPERATIONS || missing.is_empty(), "no story came to {missing:?}");
 }
 
 /// The books must add up when a ground is left.

@@ -16,6 +16,18 @@ pub struct Heard {
     pub seq: Option<i64>,
 }
 
+impl Heard {
+    /// Whether the rows are settled afterwards, because something was booked.
+    fn books(&self) -> bool {
+        match &self.outcome {
+            Outcome::Used(_) | Outcome::Held(_) => true,
+            Outcome::Given(new) => *new,
+            Outcome::Freed { holds, .. } => !holds.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// A wallet's rows after a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -24,6 +36,8 @@ pub struct Rows {
     pub debt: i64,
     pub used: i64,
     pub overage: i64,
+    /// The ceiling, and whether it refuses.
+    pub cap: Option<(i64, bool)>,
     /// By grant: to be spent, and set aside.
     pub grants: BTreeMap<String, (i64, i64)>,
 }
@@ -35,21 +49,25 @@ impl Rows {
         // A grant that has not begun is in the row, though it cannot be spent.
         let available = wallet.grants.iter().map(|grant| grant.left).sum();
         let held = wallet.held();
-        Self { available, held, debt, used, overage, grants: wallet.grants() }
+        let (cap, grants) = (wallet.cap, wallet.grants());
+        Self { available, held, debt, used, overage, cap, grants }
     }
 }
 
 /// The wallet after the round, in an order that explains every answer and the rows at the end; or
 /// how far the best order came, and what stood against it.
-pub fn explain(wallet: &Wallet, heard: &[Heard], rows: Option<&Rows>) -> Result<Wallet, String> {
-    let mut search = Search { heard, rows, deepest: 0, against: Vec::new() };
+/// Where nothing was booked, what is due is not in the rows yet.
+pub fn explain(wallet: &Wallet, heard: &[Heard], rows: &Rows) -> Result<Wallet, String> {
+    let booked = heard.iter().any(Heard::books);
+    let mut search = Search { heard, rows, booked, deepest: 0, against: Vec::new() };
     let left: Vec<usize> = (0..heard.len()).collect();
     search.go_on(wallet, &left).ok_or_else(|| search.against.join("\n"))
 }
 
 struct Search<'a> {
     heard: &'a [Heard],
-    rows: Option<&'a Rows>,
+    rows: &'a Rows,
+    booked: bool,
     deepest: usize,
     against: Vec<String>,
 }
@@ -59,13 +77,14 @@ impl Search<'_> {
         let depth = self.heard.len() - left.len();
         if left.is_empty() {
             let expected = Rows::of(wallet);
-            return match self.rows {
-                Some(rows) if *rows != expected => {
-                    self.note(depth, "the rows", &expected, rows);
-                    None
-                }
-                _ => Some(wallet.clone()),
+            let agree = match self.booked {
+                true => expected == *self.rows,
+                false => expected.cap == self.rows.cap,
             };
+            if !agree {
+                self.note(depth, "the rows", &expected, self.rows);
+            }
+            return agree.then(|| wallet.clone());
         }
         let first = left.iter().filter_map(|index| self.heard[*index].seq).min();
         for index in left {

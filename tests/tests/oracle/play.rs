@@ -1,6 +1,7 @@
 //! Plays stories on the real engine: every round of every wallet at once, from many tasks, and then
 //! the comparison with the oracle.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use server::engine::Engine;
@@ -23,12 +24,16 @@ pub struct Difference {
     pub text: String,
 }
 
-/// Plays these stories side by side. Answers how many requests were compared.
+/// How many answers of each kind were compared.
+pub type Tally = BTreeMap<&'static str, usize>;
+
+/// Plays these stories side by side. Answers what was compared.
 pub async fn play(
     ground: &mut Ground,
     waits: &[Minute],
     stories: &[Arc<Story>],
-) -> Result<usize, Difference> {
+) -> Result<Tally, Difference> {
+    let t0 = std::time::Instant::now();
     ground.wait(1).await;
     let mut players = Vec::new();
     for story in stories {
@@ -36,7 +41,10 @@ pub async fn play(
         players.push(Player::new(org_id, story.clone(), ground.now, ground.stranger.clone()));
     }
     let openings = players.iter_mut().map(Player::opening).collect();
-    let mut compared = round(ground, &mut players, openings).await?;
+    let t1 = t0.elapsed();
+    round(ground, &mut players, openings).await?;
+    let t2 = t0.elapsed();
+    let mut looks = std::time::Duration::ZERO;
     for (number, wait) in waits.iter().enumerate() {
         let before = ground.now;
         ground.wait(*wait).await;
@@ -44,14 +52,22 @@ pub async fn play(
             for player in &mut players {
                 player.wallet.wait_until(ground.now);
             }
-            compared += look(ground, &players).await?;
+            let t = std::time::Instant::now();
+            look(ground, &players).await?;
+            looks += t.elapsed();
         }
         let asks = players.iter_mut().map(|player| player.asks(number)).collect();
-        compared += round(ground, &mut players, asks).await?;
+        round(ground, &mut players, asks).await?;
     }
-    compared += look(ground, &players).await?;
+    let t3 = t0.elapsed();
+    look(ground, &players).await?;
     part(ground, &players).await?;
-    Ok(compared)
+    println!("orgs {t1:?} opening {:?} looks {looks:?} rounds {:?} part {:?}", t2 - t1, t3 - t2 - looks, t0.elapsed() - t3);
+    let mut tally = Tally::new();
+    for outcome in players.iter().flat_map(Player::outcomes) {
+        *tally.entry(outcome.kind()).or_default() += 1;
+    }
+    Ok(tally)
 }
 
 /// Asks everything of a round at once, and compares every answer and every row.
@@ -59,7 +75,7 @@ async fn round(
     ground: &Ground,
     players: &mut [Player],
     asks: Vec<Vec<Ask>>,
-) -> Result<usize, Difference> {
+) -> Result<(), Difference> {
     let mut waiting: Vec<Vec<(Ask, JoinHandle<Reply>)>> = Vec::new();
     let mut count = 0;
     for (player, asks) in players.iter().zip(asks) {
@@ -82,13 +98,14 @@ async fn round(
     }
     assert!(ground.is_in_time(), "a round took so long that its minute was over");
     let orgs: Vec<String> = players.iter().map(|player| player.org_id.clone()).collect();
-    let (mut rows, amounts) = ground.rows(&orgs).await;
+    let (mut rows, mut returned) = (ground.rows(&orgs).await, ground.returned(&orgs).await);
     for (story, (player, replies)) in players.iter_mut().zip(replies).enumerate() {
         let rows = rows.remove(&player.org_id).unwrap_or_default();
-        let compared = player.hear(replies, &rows, &amounts);
+        let returned = returned.remove(&player.org_id).unwrap_or_default();
+        let compared = player.hear(replies, &rows, &returned);
         compared.map_err(|text| difference(story, player, &text))?;
     }
-    Ok(count)
+    Ok(())
 }
 
 async fn send(engine: &Engine, org_id: &str, ask: Ask) -> Reply {
@@ -103,12 +120,12 @@ async fn send(engine: &Engine, org_id: &str, ask: Ask) -> Reply {
 }
 
 /// Looks at every balance without booking anything: what is due is subtracted already. (D17)
-async fn look(ground: &Ground, players: &[Player]) -> Result<usize, Difference> {
+async fn look(ground: &Ground, players: &[Player]) -> Result<(), Difference> {
     for (story, player) in players.iter().enumerate() {
         let seen = gate::standing(ground.engine(), &player.org_id).await.expect("a balance");
         player.look(&seen).map_err(|text| difference(story, player, &text))?;
     }
-    Ok(players.len())
+    Ok(())
 }
 
 /// The last look: at every hold, and at what would be decided next.

@@ -21,8 +21,6 @@ pub struct Player {
     pub story: Arc<Story>,
     pub wallet: Wallet,
     stranger: Stranger,
-    holds: Vec<String>,
-    usages: Vec<String>,
     sent: Vec<Request>,
     gifts: Vec<Gift>,
     keys: usize,
@@ -45,8 +43,6 @@ impl Player {
             story,
             wallet,
             stranger,
-            holds: Vec::new(),
-            usages: Vec::new(),
             sent: Vec::new(),
             gifts: Vec::new(),
             keys: 0,
@@ -82,7 +78,7 @@ impl Player {
     }
 
     fn ask(&mut self, what: &What) -> Option<Ask> {
-        let hold = |back: &Back| pick(&self.holds, *back, &self.stranger.hold);
+        let hold = |back: &Back| self.pick_hold(*back);
         let operation = match what {
             What::Consume(need) => Operation::Consume(need.to_use()),
             What::Item(need, over) => {
@@ -100,7 +96,7 @@ impl Player {
                 Operation::Extend { hold: hold(back)?, ttl: *ttl * MINUTE + 30 * SECOND }
             }
             What::Reverse(back) => {
-                let usage = pick(&self.usages, *back, &self.stranger.usage)?;
+                let usage = self.pick_usage(*back)?;
                 Operation::Reverse { usage, reason: "the oracle says so".to_owned() }
             }
             What::ReleaseRun(run) => Operation::ReleaseRun { run: run_name(*run) },
@@ -109,8 +105,7 @@ impl Player {
                 return Some(Ask::Cap(cap.map(|(whole, hard)| (whole * 1_000_000, hard))));
             }
             What::Repeat(back, twin) => {
-                let back = back.filter(|back| *back < self.sent.len())?;
-                let request = &self.sent[self.sent.len() - 1 - back];
+                let request = self.sent.iter().rev().nth(*back)?;
                 return Some(Ask::Write(again(request, *twin)));
             }
         };
@@ -120,6 +115,21 @@ impl Player {
         let fingerprint = "the same".to_owned();
         let (org_id, caller) = (self.org_id.clone(), Caller::Key { id: "key_oracle".to_owned() });
         Some(Ask::Write(Request { org_id, caller, key, fingerprint, what: operation }))
+    }
+
+    fn pick_hold(&self, back: Back) -> Option<String> {
+        let holds = &self.wallet.holds;
+        let open = holds.iter().filter(|hold| hold.status == "open");
+        let (open, all) = (open.map(|hold| &hold.id), holds.iter().map(|hold| &hold.id));
+        pick(open, all, back, &self.stranger.hold)
+    }
+
+    /// The last line's name stands for the whole use.
+    fn pick_usage(&self, back: Back) -> Option<String> {
+        let uses = &self.wallet.uses;
+        let open = uses.iter().filter(|used| !used.reversed);
+        let (open, all) = (open.map(|used| &used.ids[0]), uses.iter().map(|used| &used.ids[0]));
+        pick(open, all, back, &self.stranger.usage)
     }
 
     fn give(&mut self, giving: &Giving) -> Ask {
@@ -141,37 +151,15 @@ impl Player {
         &mut self,
         replies: Vec<(Ask, Reply)>,
         rows: &Rows,
-        amounts: &std::collections::BTreeMap<String, i64>,
+        returned: &[(String, i64)],
     ) -> Result<(), String> {
-        let known = |id: &str| self.wallet.grants.iter().any(|grant| grant.id == id);
-        let newcomers: Vec<(String, i64)> = rows
-            .grants
-            .keys()
-            .filter(|id| !known(id))
-            .filter_map(|id| Some((id.clone(), *amounts.get(id)?)))
-            .collect();
         let mut heard = Vec::new();
         for (ask, reply) in replies {
-            heard.push(hear(ask, reply, &newcomers)?);
+            heard.push(hear(ask, reply, returned)?);
         }
         let now = self.wallet.now;
         self.history.extend(heard.iter().map(|one| (now, one.clone())));
-        let booked = heard.iter().any(Heard::books);
-        let before = self.wallet.clone();
-        self.wallet = order::explain(&before, &heard, booked.then_some(rows))?;
-        for one in &heard {
-            match &one.outcome {
-                Outcome::Held(held) if held.status == "open" => {
-                    if !self.holds.contains(&one.names.id) {
-                        self.holds.push(one.names.id.clone());
-                    }
-                }
-                Outcome::Used(used) if !used.reversed => {
-                    self.usages.push(one.names.lines.first().unwrap_or(&one.names.id).clone());
-                }
-                _ => {}
-            }
-        }
+        self.wallet = order::explain(&self.wallet, &heard, rows)?;
         Ok(())
     }
 
@@ -194,6 +182,11 @@ impl Player {
         Err(format!("the balance\n    expected {expected:?}\n    got      {got:?}"))
     }
 
+    /// Every answer that was compared.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.history.iter().map(|(_, one)| &one.outcome)
+    }
+
     /// Everything that happened, for people.
     pub fn transcript(&self) -> String {
         let mut text = format!("{:?}", self.story.terms);
@@ -205,7 +198,7 @@ impl Player {
     }
 }
 
-fn hear(ask: Ask, reply: Reply, newcomers: &[(String, i64)]) -> Result<Heard, String> {
+fn hear(ask: Ask, reply: Reply, returned: &[(String, i64)]) -> Result<Heard, String> {
     let mut seq = None;
     let (outcome, mut names) = match reply {
         Reply::Answer(answer) => {
@@ -221,7 +214,7 @@ fn hear(ask: Ask, reply: Reply, newcomers: &[(String, i64)]) -> Result<Heard, St
         }
         Reply::Capped => (Outcome::Capped, Names::default()),
     };
-    names.newcomers = newcomers.to_vec();
+    names.returned = returned.to_vec();
     Ok(Heard { ask, outcome, names, seq })
 }
 
@@ -236,18 +229,6 @@ fn is_new(ask: &Ask, outcome: &Outcome) -> bool {
     }
 }
 
-impl Heard {
-    /// Whether the rows are settled afterwards, because something was booked.
-    fn books(&self) -> bool {
-        match &self.outcome {
-            Outcome::Used(_) | Outcome::Held(_) => true,
-            Outcome::Given(new) => *new,
-            Outcome::Freed { holds, .. } => !holds.is_empty(),
-            _ => false,
-        }
-    }
-}
-
 fn again(request: &Request, twin: Twin) -> Request {
     let mut request = request.clone();
     if twin == Twin::Other {
@@ -256,10 +237,22 @@ fn again(request: &Request, twin: Twin) -> Request {
     request
 }
 
-fn pick(all: &[String], back: Back, stranger: &str) -> Option<String> {
-    let Some(back) = back else { return Some(stranger.to_owned()) };
-    let count = all.len();
-    (count > 0).then(|| all[count - 1 - back % count].clone())
+/// The one that is meant; none where there are none.
+fn pick<'a>(
+    open: impl DoubleEndedIterator<Item = &'a String>,
+    all: impl DoubleEndedIterator<Item = &'a String>,
+    back: Back,
+    stranger: &str,
+) -> Option<String> {
+    let nth = |back: usize, from: Vec<&String>| {
+        let count = from.len();
+        (count > 0).then(|| from[count - 1 - back % count].clone())
+    };
+    match back {
+        Back::Open(back) => nth(back, open.collect()),
+        Back::Any(back) => nth(back, all.collect()),
+        Back::Stranger => Some(stranger.to_owned()),
+    }
 }
 
 fn run_name(run: usize) -> String {

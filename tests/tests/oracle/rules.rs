@@ -67,9 +67,18 @@ pub const MODELS: [&str; 2] = ["small*", "rare"];
 pub struct Price {
     pub rate: i64,
     pub credits: i64,
-    /// What no grant pays for, and the customer is billed or owes.
+    pub borne: Borne,
+}
+
+/// How a cost is borne that grants do not pay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Borne {
+    /// Billed.
     pub overage: i64,
+    /// Owed.
     pub debt: i64,
+    /// Whether a ceiling was passed that does not refuse.
+    pub warned: bool,
 }
 
 impl Wallet {
@@ -86,22 +95,24 @@ impl Wallet {
         };
         let credits = cost(rate, what.quantity.micros());
         self.check_limits(&what.meter, credits, over)?;
-        let (overage, debt) = self.bear(credits, credits, over)?;
-        Ok(Price { rate, credits, overage, debt })
+        let borne = self.bear(credits, credits, over)?;
+        Ok(Price { rate, credits, borne })
     }
 
-    /// Who bears a cost of `credits`, `more` of which comes on top of what is used and held: how much
-    /// of it becomes overage, and how much a debt. Work that is done already passes every ceiling.
-    pub fn bear(&self, credits: i64, more: i64, over: Over) -> Result<(i64, i64), Refused> {
+    /// Who bears a cost of `credits`, `more` of which comes on top of what is used and held. Work
+    /// that is done already passes every ceiling.
+    pub fn bear(&self, credits: i64, more: i64, over: Over) -> Result<Borne, Refused> {
         let planned = self.used + self.held() + more;
-        if over != Over::Debt && self.cap.is_some_and(|cap| planned > cap) {
+        let passed = self.cap.filter(|(ceiling, _)| planned > *ceiling);
+        let warned = passed.is_some();
+        if over != Over::Debt && passed.is_some_and(|(_, hard)| hard) {
             return Err(self.deny(402, "cap_reached", credits));
         }
         let missing = (more - self.available()).max(0);
         match over {
-            _ if missing == 0 => Ok((0, 0)),
-            Over::Overage if self.terms.overage => Ok((missing, 0)),
-            Over::Debt => Ok((0, missing)),
+            _ if missing == 0 => Ok(Borne { overage: 0, debt: 0, warned }),
+            Over::Overage if self.terms.overage => Ok(Borne { overage: missing, debt: 0, warned }),
+            Over::Debt => Ok(Borne { overage: 0, debt: missing, warned }),
             _ => Err(self.deny(402, "insufficient_credits", credits)),
         }
     }

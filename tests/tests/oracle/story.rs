@@ -75,11 +75,19 @@ pub enum What {
     /// Set the org's own ceiling, in whole credits; hard or soft.
     Cap(Option<(i64, bool)>),
     /// Send what was sent so many requests ago once more.
-    Repeat(Back, Twin),
+    Repeat(usize, Twin),
 }
 
-/// How many of its kind ago, or somebody else's.
-pub type Back = Option<usize>;
+/// Which one, counted from the newest.
+#[derive(Clone, Copy, Debug)]
+pub enum Back {
+    /// Of those that are not over.
+    Open(usize),
+    /// Of all.
+    Any(usize),
+    /// Somebody else's.
+    Stranger,
+}
 
 /// A use that is asked for.
 #[derive(Clone, Debug)]
@@ -152,12 +160,12 @@ pub fn story() -> impl Strategy<Value = Story> {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let names = [
-        ("requests_per_minute", 4..12_i64),
-        ("text_per_minute", 2..5),
-        ("requests_per_day", 5..30),
-        ("tokens_per_day", 2..10),
-        ("requests_per_period", 10..60),
-        ("video_per_period", 2..10),
+        ("requests_per_minute", 2..6_i64),
+        ("text_per_minute", 1..3),
+        ("requests_per_day", 3..12),
+        ("tokens_per_day", 1..5),
+        ("requests_per_period", 8..30),
+        ("video_per_period", 1..5),
     ];
     let names = names.map(|(name, most)| (Just(name.to_owned()), most)).to_vec();
     let limits = proptest::sample::subsequence((0..names.len()).collect::<Vec<_>>(), 1..=2)
@@ -171,8 +179,8 @@ fn terms() -> impl Strategy<Value = Terms> {
 
 fn step() -> impl Strategy<Value = Step> {
     let twin = prop_oneof![
-        14 => Just(None),
-        2 => Just(Some(Twin::Same)),
+        40 => Just(None),
+        4 => Just(Some(Twin::Same)),
         1 => Just(Some(Twin::Other)),
     ];
     (what(), twin).prop_map(|(what, twin)| Step { what, twin })
@@ -180,7 +188,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn what() -> impl Strategy<Value = What> {
     let cap = option::of((5..200_i64, proptest::bool::weighted(0.8)));
-    let twin = prop_oneof![4 => Just(Twin::Same), 1 => Just(Twin::Other)];
+    let twin = prop_oneof![8 => Just(Twin::Same), 1 => Just(Twin::Other)];
     prop_oneof![
         20 => need().prop_map(What::Consume),
         10 => (need(), over()).prop_map(|(need, over)| What::Item(need, over)),
@@ -192,25 +200,27 @@ fn what() -> impl Strategy<Value = What> {
         2 => (0..4_usize).prop_map(What::ReleaseRun),
         8 => giving().prop_map(What::Give),
         2 => cap.prop_map(What::Cap),
-        10 => (back(), twin).prop_map(|(back, twin)| What::Repeat(back, twin)),
+        10 => (0..12_usize, twin).prop_map(|(back, twin)| What::Repeat(back, twin)),
     ]
 }
 
 fn need() -> impl Strategy<Value = Need> {
     let model = prop_oneof![
-        12 => Just(None),
-        3 => Just(Some("small-1")),
-        3 => Just(Some("small-2")),
+        10 => Just(None),
+        10 => Just(Some("small-1")),
+        10 => Just(Some("small-2")),
         1 => Just(Some("rare")),
         1 => Just(Some("large")),
     ];
     let feature = prop_oneof![
-        14 => Just(None),
-        2 => Just(Some("sound")),
+        40 => Just(None),
+        4 => Just(Some("sound")),
         1 => Just(Some("sight")),
     ];
     let run = option::weighted(0.4, 0..3_usize);
-    (0..METERS.len(), quantity(1..20_000_000), model, feature, run).prop_map(
+    // Words cost nothing that anybody knows unless a model is told.
+    let meter = prop_oneof![3 => 0..METERS.len() - 1, 1 => Just(METERS.len() - 1)];
+    (meter, quantity(1..20_000_000), model, feature, run).prop_map(
         |(meter, quantity, model, feature, run)| Need { meter, quantity, model, feature, run },
     )
 }
@@ -234,7 +244,11 @@ fn minutes() -> impl Strategy<Value = Minute> {
 }
 
 fn back() -> impl Strategy<Value = Back> {
-    prop_oneof![6 => Just(Some(0)), 20 => (0..6_usize).prop_map(Some), 1 => Just(None)]
+    prop_oneof![
+        16 => (0..3_usize).prop_map(Back::Open),
+        6 => (0..8_usize).prop_map(Back::Any),
+        1 => Just(Back::Stranger),
+    ]
 }
 
 fn share() -> impl Strategy<Value = Share> {

@@ -31,8 +31,8 @@ pub struct Wallet {
     pub used: i64,
     /// Of that, what is billed as overage.
     pub overage: i64,
-    /// The hard ceiling that the org set.
-    pub cap: Option<i64>,
+    /// The ceiling that the org set, and whether it refuses.
+    pub cap: Option<(i64, bool)>,
     /// How often something was done, by the limit's name and the window's beginning.
     pub counted: BTreeMap<(String, i64), i64>,
 }

@@ -70,6 +70,63 @@ pub enum Outcome {
     Capped,
 }
 
+/// Every kind of answer that stories must bring forth, or they show less than they say.
+pub const KINDS: [&str; 26] = [
+    "used",
+    "used, partly overage",
+    "used, partly a debt",
+    "used, with a warning",
+    "used, late",
+    "used, then reversed",
+    "held",
+    "held, partly overage",
+    "hold released",
+    "run released",
+    "replayed",
+    "replayed refusal",
+    "given",
+    "given before",
+    "capped",
+    "insufficient_credits",
+    "cap_reached",
+    "feature_not_included",
+    "model_not_included",
+    "price_unknown",
+    "limit_reached",
+    "rate_limited",
+    "not_found",
+    "hold_not_open",
+    "operation_reversed",
+    "idempotency_key_reused",
+];
+
+impl Outcome {
+    /// Which of [`KINDS`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Used(used) if used.reversed => "used, then reversed",
+            Self::Used(used) if used.late => "used, late",
+            Self::Used(used) if used.warned => "used, with a warning",
+            Self::Used(used) if used.debt > 0 => "used, partly a debt",
+            Self::Used(used) if used.overage > 0 => "used, partly overage",
+            Self::Used(_) => "used",
+            Self::Held(held) if held.status == "released" => "hold released",
+            Self::Held(held) if held.overage > 0 => "held, partly overage",
+            Self::Held(_) => "held",
+            Self::Freed { .. } => "run released",
+            Self::Again(200, _) => "replayed",
+            Self::Again(..) => "replayed refusal",
+            Self::Given(true) => "given",
+            Self::Given(false) => "given before",
+            Self::Capped => "capped",
+            Self::Refused(refused) => {
+                let known = KINDS.into_iter().find(|kind| *kind == refused.code);
+                known.unwrap_or("a refusal without a name")
+            }
+        }
+    }
+}
+
 /// What can be spent, and what open holds have set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
@@ -90,6 +147,8 @@ pub struct Used {
     pub late: bool,
     pub reversed: bool,
     pub at: Minute,
+    /// Whether a ceiling was passed that does not refuse.
+    pub warned: bool,
     pub balance: Balance,
 }
 
@@ -101,6 +160,7 @@ pub struct Held {
     pub overage: i64,
     pub captured: i64,
     pub expires: Minute,
+    pub warned: bool,
     pub balance: Balance,
 }
 
@@ -124,14 +184,17 @@ pub struct Names {
     pub lines: Vec<String>,
     /// The answer, word for word.
     pub body: Arc<str>,
-    /// Grants that nobody was told of, with their amounts: a debt that was paid, taken back.
-    pub newcomers: Vec<(String, i64)>,
+    /// Grants that nobody was told of, with their amounts: a paid debt that was taken back.
+    pub returned: Vec<(String, i64)>,
 }
 
 /// Reads an answer. A body that lacks anything is a difference, told as text.
 pub fn read(answer: &Answer) -> Result<Outcome, String> {
     if answer.replayed {
         return Ok(Outcome::Again(answer.status, answer.body.clone()));
+    }
+    if (answer.status == 429) != answer.retry_after_seconds.is_some_and(|s| (1..=60).contains(&s)) {
+        return Err(format!("{answer:?} says wrongly when to come back"));
     }
     let body: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
     let read = match (answer.status, body["object"].as_str()) {
@@ -158,7 +221,7 @@ pub fn names(answer: &Answer) -> Names {
         id: text(&body["id"]).unwrap_or_default(),
         lines: lines.collect(),
         body: answer.body.clone(),
-        newcomers: Vec::new(),
+        returned: Vec::new(),
     }
 }
 
@@ -182,6 +245,7 @@ fn used(body: &Value) -> Option<Used> {
         late: body["late"].as_bool()?,
         reversed: !body["reversed_at"].is_null(),
         at: minute(&body["at"])?,
+        warned: warned(body)?,
         balance: balance(&body["balance"])?,
     })
 }
@@ -194,6 +258,7 @@ fn held(body: &Value) -> Option<Held> {
         overage: credits(&body["overage"])?,
         captured: credits(&body["captured"])?,
         expires: minute(&body["expires_at"])?,
+        warned: warned(body)?,
         balance: balance(&body["balance"])?,
     })
 }
@@ -216,6 +281,13 @@ fn refused(status: u16, error: &Value) -> Option<Refused> {
     };
     let stored = told.is_some() && error["retry_with_new_key"] == true;
     Some(Refused { status, code: text(&error["code"])?, decision: told, stored })
+}
+
+/// Whether anything is warned of; a ceiling is all that can be.
+fn warned(body: &Value) -> Option<bool> {
+    let Some(warnings) = body["warnings"].as_array() else { return Some(false) };
+    let known = warnings.iter().all(|warning| warning["code"] == "cap_reached");
+    known.then_some(!warnings.is_empty())
 }
 
 fn balance(value: &Value) -> Option<Balance> {

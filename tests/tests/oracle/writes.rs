@@ -4,7 +4,7 @@ use server::clock;
 use server::credits::Source;
 use server::gate::{self, Capture, NewHold, Operation, Over, Request};
 
-use super::rules::{self, METERS, Price, refuse};
+use super::rules::{self, Borne, METERS, Price, refuse};
 use super::wallet::{Effect, Grant, Hold, Kept, Part, Use, Wallet};
 use super::words::{Ask, Gift, Held, Names, Outcome, Refused, Used};
 
@@ -17,7 +17,7 @@ impl Wallet {
             Ask::Write(request) => self.write(request, names),
             Ask::Give(gift) => self.give(gift, names),
             Ask::Cap(cap) => {
-                self.cap = cap.filter(|(_, hard)| *hard).map(|(credits, _)| credits);
+                self.cap = *cap;
                 Outcome::Capped
             }
         }
@@ -85,16 +85,17 @@ impl Wallet {
     }
 
     fn consume(&mut self, what: &gate::Use, over: Over, names: &Names) -> Done {
-        let Price { credits, overage, debt, .. } = self.judge(what, over)?;
-        let from = self.take(credits - overage - debt);
+        let Price { credits, borne, .. } = self.judge(what, over)?;
+        let from = self.take(credits - borne.overage - borne.debt);
         self.count(&what.meter);
         let (run, hold, late) = (what.run.clone(), None, false);
-        Ok(self.charge(names, Charge { run, credits, from, overage, debt, hold, late }))
+        Ok(self.charge(names, Charge { run, credits, from, borne, hold, late }))
     }
 
     fn hold(&mut self, new: &NewHold, names: &Names) -> Done {
         let what = &new.what;
-        let Price { rate, credits, overage, .. } = self.judge(what, Over::Overage)?;
+        let Price { rate, credits, borne } = self.judge(what, Over::Overage)?;
+        let Borne { overage, warned, .. } = borne;
         let parts = self.take(credits - overage);
         self.count(&what.meter);
         self.runs.extend(what.run.clone());
@@ -113,7 +114,7 @@ impl Wallet {
             charged: false,
         });
         let place = self.holds.len() - 1;
-        Ok((self.show(place), Effect::Hold(place)))
+        Ok((self.show(place, warned), Effect::Hold(place)))
     }
 
     fn capture(&mut self, capture: &Capture, names: &Names) -> Done {
@@ -133,11 +134,11 @@ impl Wallet {
         if beyond > 0 && capture.over == Over::Deny && !late {
             return Err(self.deny(402, "insufficient_credits", credits));
         }
-        let (overage, debt) = match beyond > 0 || late {
+        let mut borne = match beyond > 0 || late {
             true => self.bear(credits, beyond, capture.over)?,
-            false => (0, 0),
+            false => Borne::default(),
         };
-        for (id, part) in self.take(beyond - overage - debt) {
+        for (id, part) in self.take(beyond - borne.overage - borne.debt) {
             match from.iter_mut().find(|(known, _)| *known == id) {
                 Some((_, paid)) => *paid += part,
                 None => from.push((id, part)),
@@ -150,8 +151,8 @@ impl Wallet {
             hold.status = "captured";
         }
         let (run, hold) = (hold.run.clone(), Some(hold.id.clone()));
-        let overage = from_overage + overage;
-        Ok(self.charge(names, Charge { run, credits, from, overage, debt, hold, late }))
+        borne.overage += from_overage;
+        Ok(self.charge(names, Charge { run, credits, from, borne, hold, late }))
     }
 
     /// The hold's own meter and model cost what they did when it was made.
@@ -173,7 +174,7 @@ impl Wallet {
     fn release(&mut self, hold: &str) -> Done {
         let place = self.find_open(hold)?;
         self.let_go(place);
-        Ok((self.show(place), Effect::None))
+        Ok((self.show(place, false), Effect::None))
     }
 
     fn extend(&mut self, hold: &str, ttl: clock::Millis) -> Done {
@@ -181,7 +182,7 @@ impl Wallet {
         let until = self.now + ttl.div_euclid(clock::MINUTE);
         let hold = &mut self.holds[place];
         hold.expires = hold.expires.max(until);
-        Ok((self.show(place), Effect::None))
+        Ok((self.show(place, false), Effect::None))
     }
 
     fn release_run(&mut self, run: &str) -> Done {
@@ -218,7 +219,7 @@ impl Wallet {
         let owed = used.debt.min(self.debt);
         self.debt -= owed;
         if used.debt > owed {
-            let mut unknown = names.newcomers.iter().filter(|(id, credits)| {
+            let mut unknown = names.returned.iter().filter(|(id, credits)| {
                 let known = self.grants.iter().any(|grant| grant.id == *id);
                 *credits == used.debt - owed && !known
             });
@@ -230,7 +231,7 @@ impl Wallet {
             self.used -= used.credits;
             self.overage -= used.overage;
         }
-        Ok((self.show_use(place), Effect::None))
+        Ok((self.show_use(place, false), Effect::None))
     }
 
     fn find(&self, hold: &str) -> Result<usize, Refused> {
@@ -251,7 +252,8 @@ impl Wallet {
     }
 
     fn charge(&mut self, names: &Names, charge: Charge) -> (Outcome, Effect) {
-        let Charge { run, credits, from, overage, debt, hold, late } = charge;
+        let Charge { run, credits, from, borne, hold, late } = charge;
+        let Borne { overage, debt, warned } = borne;
         self.debt += debt;
         self.used += credits;
         self.overage += overage;
@@ -261,20 +263,31 @@ impl Wallet {
         let (at, month, reversed) = (self.now, self.month, false);
         self.uses.push(Use { ids, credits, from, overage, debt, hold, late, at, month, reversed });
         let place = self.uses.len() - 1;
-        (self.show_use(place), Effect::Use(place))
+        (self.show_use(place, warned), Effect::Use(place))
     }
 
-    fn show(&self, place: usize) -> Outcome {
+    fn show(&self, place: usize, warned: bool) -> Outcome {
         let Hold { status, credits, overage, captured, expires, .. } = self.holds[place];
         let balance = self.balance();
-        Outcome::Held(Held { status, credits, overage, captured, expires, balance })
+        Outcome::Held(Held { status, credits, overage, captured, expires, warned, balance })
     }
 
-    fn show_use(&self, place: usize) -> Outcome {
+    fn show_use(&self, place: usize, warned: bool) -> Outcome {
         let Use { credits, from, overage, debt, hold, late, reversed, at, .. } =
             self.uses[place].clone();
         let balance = self.balance();
-        Outcome::Used(Used { credits, from, overage, debt, hold, late, reversed, at, balance })
+        Outcome::Used(Used {
+            credits,
+            from,
+            overage,
+            debt,
+            hold,
+            late,
+            reversed,
+            at,
+            warned,
+            balance,
+        })
     }
 }
 
@@ -283,8 +296,7 @@ struct Charge {
     run: Option<String>,
     credits: i64,
     from: Vec<Part>,
-    overage: i64,
-    debt: i64,
+    borne: Borne,
     hold: Option<String>,
     late: bool,
 }

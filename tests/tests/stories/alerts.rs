@@ -1,10 +1,13 @@
 //! Alerts and caps: told in the very transaction that crosses a threshold, once each.
 
 use futures::future::join_all;
+use serde_json::json;
 use server::audit::Actor;
 use server::units::Credits;
 use server::{caps, mail, notices};
 use tests::World;
+
+use crate::calls::{batch, capture_of, held, item_codes, reverse, uses};
 
 async fn titles(world: &World, org_id: &str) -> Vec<String> {
     let notices = notices::list(&world.engine.db, org_id, 100).await.expect("notices");
@@ -62,8 +65,35 @@ async fn a_hard_cap_refuses_with_balance_left_and_a_soft_one_only_tells() {
     assert_eq!(program.available().await, "950");
     assert_eq!(titles(&world, &program.org_id).await.len(), 3);
     set(60, false).await;
-    assert_eq!(program.consume("c", "text", 20).await.status, 200);
+    let warned = program.consume("c", "text", 20).await;
+    assert_eq!(warned.status, 200, "{:?}", warned.body);
+    assert_eq!(warned.body["warnings"][0]["code"], "cap_reached");
     let told = titles(&world, &program.org_id).await;
     assert_eq!(told.iter().filter(|title| title.contains("cap")).count(), 5, "{told:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captures_and_items_cross_thresholds_too_and_a_reversal_does_not_tell_twice() {
+    // D23, I11
+    let world = World::new().await;
+    let program = world.program("Crossers", 0).await;
+    let told = async || titles(&world, &program.org_id).await.len();
+    let hold = held(&program, "h", "text", 95).await;
+    assert_eq!(told().await, 0, "what is held is not used");
+    let usage = capture_of(&program, &hold, "c", 75).await;
+    assert_eq!(told().await, 1);
+    assert_eq!(reverse(&program, usage.body["id"].as_str().expect("id"), "r").await.status, 200);
+    uses(&program, "again", "text", 75).await;
+    assert_eq!(told().await, 1, "the same threshold of the same period");
+    let item =
+        |key: &str, quantity: i64| json!({ "key": key, "meter": "text", "quantity": quantity });
+    let answers = batch(&program, json!([item("a", 16), item("b", 20)])).await;
+    assert_eq!(item_codes(&answers), [(200, ""), (200, "")]);
+    let all =
+        ["100% of your allowance used", "70% of your allowance used", "90% of your allowance used"];
+    let titles = titles(&world, &program.org_id).await;
+    let of_allowance: Vec<&String> = titles.iter().filter(|one| one.contains('%')).collect();
+    assert_eq!(of_allowance, all, "{titles:?}");
     world.end().await;
 }

@@ -7,7 +7,17 @@ use server::clock::{self, DAY, MINUTE};
 use server::credits::Source;
 use tests::{World, WorldOptions};
 
-use crate::calls::{batch, item_codes, reverse, standing, uses};
+use crate::calls::{batch, item_codes, reverse, standing, subscriber, uses, world_with_overage};
+
+/// An item of 12, with a word about what it lacks.
+fn over(key: &str, policy: &str) -> Value {
+    json!({ "key": key, "meter": "text", "quantity": 12, "over": policy })
+}
+
+/// An item of 1 that happened at this time.
+fn at(key: &str, at: i64) -> Value {
+    json!({ "key": key, "meter": "text", "quantity": 1, "at": clock::rfc3339(at) })
+}
 
 fn item(key: &str, quantity: i64) -> Value {
     json!({ "key": key, "meter": "text", "quantity": quantity })
@@ -105,7 +115,6 @@ async fn what_an_item_lacks_follows_its_policy_and_is_a_debt_unless_told_otherwi
     // D8
     let world = World::with_free(0).await;
     let program = world.program("Lacks", 10).await;
-    let over = |key: &str, policy: &str| json!({ "key": key, "meter": "text", "quantity": 12, "over": policy });
     let items =
         json!([over("a", "deny"), over("b", "use_available"), over("c", "overage"), item("d", 12)]);
     let answers = batch(&program, items).await;
@@ -114,14 +123,28 @@ async fn what_an_item_lacks_follows_its_policy_and_is_a_debt_unless_told_otherwi
     assert_eq!(answers[3]["usage"]["debt"], "2");
     let balance = program.get("balance").await.body;
     assert_eq!((&balance["available"], &balance["debt"]), (&json!("0"), &json!("2")));
-    let allow = "overage = \"allow\"\noverage_price = \"2\"";
-    let nothing = ("included_credits = 100", "included_credits = 0".to_owned());
-    world.push_changed(&[nothing, ("overage = \"deny\"", allow.to_owned())]).await;
-    let answers = batch(&program, json!([over("e", "overage"), over("f", "debt")])).await;
-    assert_eq!(item_codes(&answers), [(200, ""), (200, "")]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_item_lacks_is_billed_as_overage_only_where_tier_and_item_say_so() {
+    // D8
+    let world = world_with_overage(10).await;
+    let program = subscriber(&world, "Billed").await;
+    let items = json!([
+        over("a", "deny"),
+        over("b", "use_available"),
+        over("c", "overage"),
+        over("d", "debt"),
+    ]);
+    let answers = batch(&program, items).await;
+    let denied = (402, "insufficient_credits");
+    assert_eq!(item_codes(&answers), [denied, denied, (200, ""), (200, "")]);
     let parts = |n: usize| (&answers[n]["usage"]["overage"], &answers[n]["usage"]["debt"]);
-    assert_eq!(parts(0), (&json!("12"), &json!("0")));
-    assert_eq!(parts(1), (&json!("0"), &json!("12")));
+    assert_eq!(parts(2), (&json!("2"), &json!("0")));
+    assert_eq!(parts(3), (&json!("0"), &json!("12")));
+    let balance = program.get("balance").await.body;
+    assert_eq!((&balance["overage"], &balance["debt"]), (&json!("2"), &json!("12")));
     world.end().await;
 }
 
@@ -157,7 +180,6 @@ async fn an_item_keeps_the_time_it_happened_and_counts_when_it_is_told() {
     let old = world.engine.clock.now();
     world.advance(40 * 86_400).await;
     let now = world.engine.clock.now();
-    let at = |key: &str, at: i64| json!({ "key": key, "meter": "text", "quantity": 1, "at": clock::rfc3339(at) });
     let items = json!([
         at("old", old),
         at("now", now),

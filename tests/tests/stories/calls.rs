@@ -1,7 +1,30 @@
 //! What the gate's stories ask of `/v1`, in few words.
 
 use serde_json::{Value, json};
-use tests::{Answer, Program};
+use server::api_keys::Scope;
+use tests::{Answer, Program, World, WorldOptions};
+
+use crate::purchase;
+
+/// A world whose plan Pro includes this many credits and bills what goes beyond them.
+pub async fn world_with_overage(included: i64) -> World {
+    let options = WorldOptions::nothing_free()
+        .catalog("included_credits = 2000", &format!("included_credits = {included}"))
+        .catalog(
+            "models = [\"small-*\", \"large-*\"]\noverage = \"deny\"",
+            "models = [\"small-*\", \"large-*\"]\noverage = \"allow\"\noverage_price = \"2\"",
+        );
+    World::with(options).await
+}
+
+/// A program of an org that pays for the plan Pro.
+pub async fn subscriber(world: &World, name: &str) -> Program {
+    let person = world.sign_up(name).await;
+    purchase::subscribe(world, &person).await;
+    let org = world.org_of(&person).await;
+    let secret = world.key(&org, &[Scope::Read, Scope::Use]).await;
+    Program::new(&world.url, &secret, &org)
+}
 
 /// Status and code of an answer that is not a success.
 pub fn said(answer: &Answer) -> (u16, &str) {

@@ -6,7 +6,8 @@ use server::units::Credits;
 use tests::{Program, World, WorldOptions};
 
 use crate::calls::{
-    capture, capture_of, held, held_for, hold_with, id, look, release, said, standing, uses,
+    capture, capture_of, held, held_for, hold_with, id, look, release, said, standing, subscriber,
+    uses, world_with_overage,
 };
 
 fn over(quantity: i64, policy: &str) -> Value {
@@ -55,10 +56,8 @@ async fn use_beyond_a_hold_may_be_taken_from_what_is_available() {
 #[tokio::test(flavor = "multi_thread")]
 async fn use_beyond_a_hold_may_be_billed_as_overage_where_the_tier_allows_it() {
     // D8
-    let allow = "overage = \"allow\"\noverage_price = \"2\"";
-    let options = WorldOptions::nothing_free().catalog("overage = \"deny\"", allow);
-    let world = World::with(options).await;
-    let program = world.program("Overage", 20).await;
+    let world = world_with_overage(20).await;
+    let program = subscriber(&world, "Overage").await;
     let hold = held(&program, "h", "text", 10).await;
     let usage = capture(&program, &hold, "c", &over(25, "overage")).await;
     assert_eq!(usage.status, 200, "{:?}", usage.body);
@@ -124,6 +123,42 @@ async fn an_explicit_zero_is_zero_and_what_was_delivered_is_billed() {
     assert_eq!(program.available().await, "95.5");
     let by_meter = program.get("usage?group_by=meter").await.body;
     assert_eq!(by_meter["data"].as_array().expect("groups").len(), 3);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_were_charged_together_are_listed_one_by_one() {
+    let world = World::with_free(0).await;
+    let program = world.program("Pages", 100).await;
+    for round in 0..2 {
+        let hold = held(&program, &format!("h{round}"), "text", 40).await;
+        let lines = json!({ "lines": [
+            { "meter": "text", "quantity": 1 },
+            { "meter": "image", "quantity": 1 },
+            { "meter": "text", "quantity": 2 },
+        ] });
+        let usage = capture(&program, &hold, &format!("c{round}"), &lines).await;
+        assert_eq!(usage.body["credits"], "23", "{:?}", usage.body);
+    }
+    let whole = program.get("usage?limit=100").await.body;
+    let ids = |body: &Value| -> Vec<String> {
+        let data = body["data"].as_array().expect("a list").iter();
+        data.filter_map(|line| line["id"].as_str().map(str::to_owned)).collect()
+    };
+    let whole = ids(&whole);
+    assert_eq!(whole.len(), 6);
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = program.get(&format!("usage?limit=1{after}")).await.body;
+        paged.extend(ids(&page));
+        if page["has_more"] != true {
+            break;
+        }
+        after = format!("&starting_after={}", paged.last().expect("a line"));
+    }
+    assert_eq!(paged, whole);
+    let grouped = program.get("usage?group_by=meter").await.body;
+    assert_eq!(grouped["data"].as_array().map(Vec::len), Some(2));
     world.end().await;
 }
 

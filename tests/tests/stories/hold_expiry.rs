@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
+use server::credits::Source;
 use server::gate;
 use tests::{World, WorldOptions};
 
@@ -46,6 +47,22 @@ async fn the_sweeper_gives_back_what_idle_wallets_hold() {
     for program in &programs {
         assert_eq!(standing(program).await, ("100".to_owned(), "0".to_owned()));
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_is_done_with_a_lapsed_grant_that_a_hold_keeps_open() {
+    // D11, F9: or a hundred such wallets would keep it from everybody else.
+    let world = World::with_free(0).await;
+    let program = world.program("Kept", 0).await;
+    world.give_as(&program.org_id, Source::Promo, 50, "promo", Some(60)).await.expect("granted");
+    let hold = held_for(&program, "h", 20, 86_400).await;
+    world.pass(61).await;
+    assert_eq!(gate::sweep(&world.engine).await.expect("swept"), 1);
+    assert_eq!(gate::sweep(&world.engine).await.expect("swept"), 0);
+    assert_eq!(standing(&program).await, ("0".to_owned(), "20".to_owned()));
+    assert_eq!(capture_of(&program, &hold, "c", 5).await.status, 200);
+    assert_eq!(standing(&program).await, ("0".to_owned(), "0".to_owned()));
     world.end().await;
 }
 

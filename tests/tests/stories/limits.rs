@@ -14,6 +14,14 @@ fn limited(lines: &str) -> WorldOptions {
     WorldOptions::nothing_free().limits(lines)
 }
 
+fn item(key: &str, meter: &str, over: &str) -> Value {
+    json!({ "key": key, "meter": meter, "quantity": 1, "over": over })
+}
+
+fn ask(meter: &str, model: &str) -> Value {
+    json!({ "meter": meter, "model": model, "quantity": 10_000_000 })
+}
+
 fn retry_after(answer: &Answer) -> i64 {
     let value = answer.headers.get("retry-after").expect("a time to wait");
     value.to_str().expect("text").parse().expect("seconds")
@@ -133,14 +141,13 @@ async fn use_that_happened_is_not_refused_by_the_ceilings_of_a_day() {
     cap_at(&world, &program.org_id, 3).await;
     world.pass_to_next(DAY).await;
     uses(&program, "a", "text", 1).await;
-    let item = |key: &str, meter: &str, quantity: i64, over: &str| json!({ "key": key, "meter": meter, "quantity": quantity, "over": over });
     let answers = batch(
         &program,
         json!([
-            item("b", "text", 1, "deny"),
-            item("c", "text", 1, "debt"),
-            item("d", "image", 1, "use_available"),
-            item("e", "image", 1, "debt"),
+            item("b", "text", "deny"),
+            item("c", "text", "debt"),
+            item("d", "image", "use_available"),
+            item("e", "image", "debt"),
         ]),
     )
     .await;
@@ -193,7 +200,6 @@ async fn the_checks_run_in_one_order_and_each_has_its_own_code() {
     let program = world.program("Order", 1).await;
     world.pass_to_next(DAY).await;
     cap_at(&world, &program.org_id, 1).await;
-    let ask = |meter: &str, model: &str| json!({ "meter": meter, "model": model, "quantity": 10_000_000 });
     let first = json!({ "meter": "input_tokens", "model": "small-1", "quantity": 2 });
     assert_eq!(program.post("consume", Some("first"), &first).await.status, 200);
     block(&world, &program.org_id, true).await;

@@ -25,7 +25,8 @@ async fn price_of(world: &World, lookup_key: &str) -> String {
     found.unwrap_or_else(|| panic!("no price {lookup_key}")).0
 }
 
-async fn subscribe(world: &World, person: &Person) -> Page {
+/// Buys the plan Pro for a month, as people do.
+pub async fn subscribe(world: &World, person: &Person) -> Page {
     let price = price_of(world, "turnpike_pro_month").await;
     let card = choose(person, "/pricing", "subscribe", &price).await;
     card.must_say("Pro");

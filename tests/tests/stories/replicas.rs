@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::join_all;
 use serde_json::json;
 use server::credits;
-use server::db::{Dialect, sql};
-use tests::{Answer, Program, World};
+use server::db::{Db, Dialect, Tx, sql};
+use server::error::Error;
+use server::gate::{self, Caller, Operation, Request, Use};
+use server::units::Quantity;
+use tests::{Answer, Program, Site, World};
 
 use crate::calls::{capture_of, held, hold, said, standing, uses};
 
@@ -140,12 +144,12 @@ async fn an_operation_that_cannot_be_done_never_fails_its_neighbours() {
     for name in ["Ada", "Bob", "Cid", "Dan", "Eve"] {
         neighbours.push(world.program(name, 100).await);
     }
-    // What was used in the period is as large as a number can be: one more does not fit.
-    let set = |used: i64| {
-        let text = "update wallets set period_used = $2 where org_id = $1";
-        sql(text).bind(broken.org_id.as_str()).bind(used)
+    // The wallet's row says less than its grants do: the database refuses what comes of a use.
+    let set = |available: i64| {
+        let text = "update wallets set available = $2 where org_id = $1";
+        sql(text).bind(broken.org_id.as_str()).bind(available)
     };
-    world.tamper(set(i64::MAX)).await;
+    world.tamper(set(0)).await;
     let tries = (0..60).map(|n| {
         let program = if n % 6 == 0 { &broken } else { &neighbours[n % 5] };
         async move { (n % 6 == 0, program.consume(&format!("k{n}"), "text", 1).await) }
@@ -157,66 +161,151 @@ async fn an_operation_that_cannot_be_done_never_fails_its_neighbours() {
         }
     }
     assert_eq!(broken.available().await, "100", "nothing was half done");
-    world.tamper(set(0)).await;
+    world.tamper(set(100_000_000)).await;
     let answer = broken.consume("k0", "text", 1).await;
     assert_eq!((answer.status.as_u16(), answer.replayed()), (200, false));
     world.end().await;
 }
 
-/// Until some transaction of this database waits for a lock that another has. SQLite has one
-/// writer, so there is nothing to wait for.
-async fn until_somebody_waits(world: &World) {
-    if world.engine.db.dialect() == Dialect::Sqlite {
-        return;
+/// Queues one use for each of these orgs at the gate, so that what waits is taken together.
+fn queue<'a>(
+    world: &'a World,
+    programs: &[Program],
+) -> Vec<impl Future<Output = Result<gate::Answer, Error>> + 'a> {
+    let asked = programs.iter().map(|program| {
+        let used = Use {
+            meter: "text".to_owned(),
+            quantity: Quantity::parse("1").expect("a quantity"),
+            model: None,
+            feature: None,
+            run: None,
+            member: None,
+            cost: None,
+            metadata: None,
+        };
+        let request = Request {
+            org_id: program.org_id.clone(),
+            caller: Caller::System,
+            key: server::ids::secret(),
+            fingerprint: String::new(),
+            what: Operation::Consume(used),
+        };
+        let mut answer = Box::pin(world.engine.gate.submit(request));
+        // The first look at it hands the request over.
+        assert!((&mut answer).now_or_never().is_none());
+        answer
+    });
+    asked.collect()
+}
+
+async fn lock_all(site: &Site, programs: &[Program]) -> Tx {
+    let mut tx = site.engine.db.begin().await.expect("a transaction");
+    for program in programs {
+        let now = site.engine.clock.now();
+        credits::lock_wallet(&mut tx, &program.org_id, now).await.expect("free");
     }
-    let text = "select count(*) from pg_stat_activity
-         where datname = current_database() and wait_event_type = 'Lock'";
-    let waiting = async {
-        while world.rows::<(i64,)>(sql(text)).await[0].0 == 0 {
-            tokio::task::yield_now().await;
+    tx
+}
+
+/// Until the gate has locked one of these wallets and waits for another; never longer than the
+/// database needs to find a circle.
+async fn until_locked(world: &World, programs: &[Program]) {
+    let ids: Vec<String> = programs.iter().map(|program| program.org_id.clone()).collect();
+    let any = world.engine.db.dialect().any("org_id", 1);
+    let text = format!("select org_id from wallets where {any} for update skip locked");
+    for _ in 0..1000 {
+        let mut tx = world.engine.db.begin().await.expect("a transaction");
+        let free: Vec<(String,)> = tx.all(sql(text.clone()).bind(ids.clone())).await.expect("read");
+        if free.len() < ids.len() {
+            return;
         }
-    };
-    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("somebody waits");
+        drop(tx);
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wallets_that_somebody_locks_in_the_wrong_order_cost_time_and_no_answer() {
-    // D24: the gate locks in the order of the ids; whoever does not is found out by the database,
-    // and the gate does its work again.
+    // D24: the gate locks in the order of the ids; whoever does not, meets it in a circle. The
+    // database undoes one of the two; if that is the gate, it does its work again.
     let world = World::with_free(0).await;
-    let other = world.another(None).await;
+    let (one, two) = (world.another(None).await, world.another(None).await);
     let mut programs = Vec::new();
-    for n in 0..10 {
+    for n in 0..18 {
         programs.push(world.program(&format!("Org{n}"), 100).await);
     }
     programs.sort_by(|a, b| a.org_id.cmp(&b.org_id));
-    for round in 0..2 {
-        let mut tx = other.engine.db.begin().await.expect("a transaction");
-        let now = other.engine.clock.now();
-        for program in programs[5..].iter().rev() {
-            credits::lock_wallet(&mut tx, &program.org_id, now).await.expect("free");
-        }
-        let uses = programs.iter().map(|program| {
-            let program = program.clone();
-            async move { program.consume(&format!("k{round}"), "text", 1).await }
-        });
-        let uses = tokio::spawn(join_all(uses.collect::<Vec<_>>()));
-        until_somebody_waits(&world).await;
-        for program in programs[..5].iter().rev() {
-            // One of the two has to give way; if it is this one, its locks are gone.
-            if credits::lock_wallet(&mut tx, &program.org_id, now).await.is_err() {
+    let (first, rest) = programs.split_at(6);
+    let (lower, upper) = rest.split_at(6);
+    let has_rows_to_lock = world.engine.db.dialect() == Dialect::Postgres;
+    // Something keeps the gate busy, so that what comes meanwhile shares a transaction.
+    let busy = lock_all(&one, first).await;
+    let mut answers = queue(&world, first);
+    if has_rows_to_lock {
+        let mut stranger = lock_all(&two, upper).await;
+        answers.extend(queue(&world, rest));
+        drop(busy);
+        until_locked(&world, lower).await;
+        for program in lower.iter().rev() {
+            let now = two.engine.clock.now();
+            if credits::lock_wallet(&mut stranger, &program.org_id, now).await.is_err() {
                 break;
             }
         }
-        drop(tx);
-        for answer in uses.await.expect("they were asked") {
-            assert_eq!(answer.status, 200, "{:?}", answer.body);
-        }
+    } else {
+        // One writer: everybody waits for it, and for nothing else.
+        answers.extend(queue(&world, rest));
+        drop(busy);
+    }
+    for answer in join_all(answers).await {
+        assert_eq!(answer.expect("an answer").status, 200);
     }
     for program in &programs {
-        assert_eq!(program.available().await, "98");
+        assert_eq!(program.available().await, "99");
     }
-    other.end().await;
+    one.end().await;
+    two.end().await;
+    world.end().await;
+}
+
+/// Sends it with the same key until there is an answer, as a client does.
+async fn insists(program: &Program, key: &str) -> Answer {
+    for _ in 0..50 {
+        let answer = program.consume(key, "text", 1).await;
+        if answer.status.as_u16() < 500 {
+            return answer;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("no answer to {key}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cuts_its_connections_costs_repeats_and_no_double_charge() {
+    // D24: as when it is replaced by its standby.
+    let world = World::with_free(0).await;
+    let program = world.program("Cut", 1000).await;
+    let db = Db::connect(&world.database.url).await.expect("connected");
+    let cuts = async {
+        let text = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where datname = current_database() and usename = current_user
+                 and pid <> pg_backend_pid()";
+        for _ in 0..10 {
+            if db.dialect() == Dialect::Postgres {
+                // It may cut its own other connections, too.
+                drop(db.one::<(i64,)>(sql(text)).await);
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let uses = join_all((0..100).map(|n| {
+        let program = &program;
+        async move { insists(program, &format!("k{n}")).await }
+    }));
+    let (answers, ()) = tokio::join!(uses, cuts);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    db.close().await;
+    assert_eq!(program.available().await, "900");
     world.end().await;
 }
 

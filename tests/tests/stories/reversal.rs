@@ -3,10 +3,11 @@
 use futures::future::join_all;
 use serde_json::json;
 use server::credits::Source;
-use tests::{World, WorldOptions};
+use tests::World;
 
 use crate::calls::{
-    batch, capture, capture_of, held, hold_with, id, kinds, look, reverse, said, standing, uses,
+    batch, capture, capture_of, held, hold_with, id, kinds, look, reverse, said, standing,
+    subscriber, uses, world_with_overage,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,10 +65,8 @@ async fn what_returns_to_a_lapsed_grant_lapses_with_an_entry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reversal_undoes_what_was_billed_and_what_became_a_debt() {
     // D6, D8
-    let allow = "overage = \"allow\"\noverage_price = \"2\"";
-    let options = WorldOptions::nothing_free().catalog("overage = \"deny\"", allow);
-    let world = World::with(options).await;
-    let program = world.program("Undo", 10).await;
+    let world = world_with_overage(10).await;
+    let program = subscriber(&world, "Undo").await;
     let billed = uses(&program, "a", "text", 15).await;
     assert_eq!(billed["overage"], "5");
     let items = json!([{ "key": "b", "meter": "text", "quantity": 7 }]);

@@ -119,7 +119,8 @@ mod tests {
         let stat = Stat { name: "a) b".to_owned(), parent: 3, own: 0.53, ended: 0.08 };
         assert_eq!(Stat::parse(line), Some(stat));
         assert_eq!(Stat::parse("7"), None);
-        let (process, thread) = (of_process("self"), of_this_thread());
+        // In this order: both go on counting.
+        let (thread, process) = (of_this_thread(), of_process("self"));
         assert!(process.expect("counted") >= thread.expect("counted"));
         assert!(Database::Inside.used("self").is_some());
     }

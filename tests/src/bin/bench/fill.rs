@@ -13,8 +13,6 @@ use crate::progress;
 
 /// Operations of one transaction, about.
 const ROUND: u64 = 200_000;
-/// What SQLite may keep in memory meanwhile, in KiB.
-const CACHE: i64 = 1024 * 1024;
 
 /// `$1` is the pattern, `$2` the copies' name, `$3` how many uses each wallet gets.
 const ROWS: [&str; 4] = [
@@ -78,13 +76,6 @@ pub async fn count(db: &Db) -> Result<u64> {
 
 async fn round(db: &Db, pattern: &Pattern, each: i64) -> Result<()> {
     let mut tx = db.begin().await?;
-    let cache = match tx.dialect() {
-        Dialect::Sqlite => Some(tx.one::<(i64,)>(sql("pragma cache_size")).await?.0),
-        Dialect::Postgres => None,
-    };
-    if cache.is_some() {
-        tx.execute(sql(format!("pragma cache_size = -{CACHE}"))).await?;
-    }
     for rows in ROWS {
         let text = format!(
             "with recursive n(i) as (
@@ -96,10 +87,6 @@ async fn round(db: &Db, pattern: &Pattern, each: i64) -> Result<()> {
     let spent = pattern.cost.micros() * each;
     tx.execute(sql(GRANTS).bind(spent).bind(NAME)).await?;
     tx.execute(sql(WALLETS).bind(spent).bind(NAME).bind(each)).await?;
-    if let Some(cache) = cache {
-        tx.execute(sql(format!("pragma cache_size = {cache}"))).await?;
-        tx.execute(sql("pragma shrink_memory")).await?;
-    }
     Ok(tx.commit().await?)
 }
 

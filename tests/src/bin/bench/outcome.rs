@@ -44,6 +44,12 @@ impl Outcome {
         self.units() / self.elapsed.as_secs_f64()
     }
 
+    /// Operations of the gate in a second: a hold and its capture are two.
+    pub fn operations_per_second(&self) -> f64 {
+        let each = if self.row == Row::Capture { 2.0 } else { 1.0 };
+        self.per_second() * each
+    }
+
     /// How many units were done.
     pub fn units(&self) -> f64 {
         (self.latencies.len() * self.units_per_turn) as f64

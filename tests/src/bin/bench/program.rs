@@ -40,7 +40,8 @@ impl Program {
     pub fn beside(world: &World, binary: OsString) -> Result<Self> {
         let vars = [
             ("DATABASE_URL", world.database.url.as_str()),
-            ("STRIPE_SECRET_KEY", world.engine.config.stripe_secret_key.as_str()),
+            // Another key than the simulator's own, so that it does not start one itself.
+            ("STRIPE_SECRET_KEY", "sk_test_bench"),
             ("STRIPE_WEBHOOK_SECRET", server::config::SIMULATOR_WEBHOOK_SECRET),
             ("STRIPE_API_BASE", world.stripe.as_str()),
         ];

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::disk::Flush;
 use crate::outcome::Outcome;
 use crate::settings::{Row, Settings};
 
@@ -15,6 +16,8 @@ pub struct Report {
     pub alone: Option<u64>,
     /// Resident bytes of this process before the load.
     pub idle: u64,
+    /// How fast the disk is by itself.
+    pub flush: Flush,
     /// The rows.
     pub outcomes: Vec<Outcome>,
 }
@@ -26,19 +29,28 @@ const COMPARED: [(Row, Row, &str); 6] = [
     (Row::Hot, Row::AloneHot, "group commit ÷ one commit each, one wallet"),
     (Row::Consume, Row::Sql, "with HTTP ÷ the same SQL alone, many wallets"),
     (Row::Hot, Row::SqlHot, "with HTTP ÷ the same SQL alone, one wallet"),
-    (Row::Capture, Row::Consume, "hold and capture ÷ consume"),
+    (Row::Capture, Row::Consume, "pairs of hold and capture ÷ consume"),
+];
+
+/// What the columns say.
+const LEGEND: [&str; 4] = [
+    "hold and capture: pairs, each of two operations",
+    "batch: operations in a transaction, on average",
+    "server, load, db: seconds of processor time for 1,000; SQLite's threads are db",
+    "MiB: the most resident, with the load's own part except where it is another process",
 ];
 
 impl Report {
     /// For people.
     pub fn table(&self) -> String {
         let Settings { connections, seconds, .. } = self.settings;
-        let engine = self.engine;
+        let (engine, Flush { p50, p99 }) = (self.engine, self.flush);
         let mut lines = vec![
             format!(
                 "{engine} · {connections} connections · {seconds} s each · {} processors",
                 processors()
             ),
+            format!("the disk alone: 8 KiB flushed in {p50:.2} ms (p50), {p99:.2} ms (p99)"),
             String::new(),
             format!(
                 "{:<46}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>7}{:>7}",
@@ -47,9 +59,7 @@ impl Report {
         ];
         lines.extend(self.outcomes.iter().map(line));
         lines.push(String::new());
-        lines.push("batch: operations in a transaction; server, load, db: seconds of".to_owned());
-        lines
-            .push("processor time for 1,000; MiB: the most resident, load's part in it".to_owned());
+        lines.extend(LEGEND.map(str::to_owned));
         lines.push(String::new());
         for (name, ratio) in self.ratios() {
             lines.push(format!("{name:<58}{ratio:>7.2} ×"));
@@ -74,6 +84,7 @@ impl Report {
             "seconds": self.settings.seconds,
             "wallets": self.settings.wallets,
             "processors": processors(),
+            "flush_ms": { "p50": self.flush.p50, "p99": self.flush.p99 },
             "rows": rows.collect::<Vec<Value>>(),
             "ratios": ratios.collect::<Map<String, Value>>(),
             "memory_bytes": { "alone": self.alone, "idle": self.idle, "peak": peak },
@@ -133,6 +144,7 @@ fn row(outcome: &Outcome) -> Value {
         "row": outcome.row.word(),
         "name": outcome.name,
         "per_second": outcome.per_second(),
+        "operations_per_second": outcome.operations_per_second(),
         "p50_ms": outcome.percentile(0.5),
         "p99_ms": outcome.percentile(0.99),
         "p999_ms": outcome.percentile(0.999),
@@ -167,6 +179,7 @@ mod tests {
             engine: "SQLite",
             alone: None,
             idle: 1 << 20,
+            flush: Flush { p50: 1.0, p99: 2.0 },
             outcomes: vec![
                 outcome(Row::Consume, 50),
                 outcome(Row::Hot, 100),

@@ -1,6 +1,6 @@
 //! What every answer becomes: a value, a denial that cannot be overlooked, or an error.
 
-use client::{Amount, Ask, Client, Code, Credits, Decision, Error, Item, Key, Over, StepKind, Use};
+use crate::{Amount, Ask, Client, Code, Credits, Decision, Error, Item, Key, Over, StepKind, Use};
 use serde_json::json;
 
 use super::scripted::{self, Scripted, Step, decision, error, ok, told, usage};
@@ -13,7 +13,7 @@ fn credits(text: &str) -> Credits {
     text.parse().expect("credits")
 }
 
-async fn consume_of(step: Step) -> client::Result<client::Usage> {
+async fn consume_of(step: Step) -> crate::Result<crate::Usage> {
     let server = Scripted::new([step]).await;
     server.client().consume(&Use::of("image", 1), &key()).await
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{
+use crate::{
     Ask, Captured, Client, Code, Error, Failure, Item, Key, NewHold, Retry, Use, WithHold,
 };
 use serde_json::json;
@@ -44,7 +44,9 @@ async fn a_request_without_an_answer_is_sent_again_with_its_key() {
 #[tokio::test]
 async fn an_attempt_that_takes_too_long_is_repeated() {
     // D2
-    let server = Scripted::new([Step::Hang, ok(scripted::hold("hold_1", "open"))]).await;
+    // As many answers as a slow machine may need.
+    let held = (0..9).map(|_| ok(scripted::hold("hold_1", "open")));
+    let server = Scripted::new([Step::Hang].into_iter().chain(held)).await;
     let retry = Retry { attempt_timeout: Duration::from_millis(500), ..patient() };
     let new = NewHold::of("text", 1_000).ttl(Duration::from_secs(60));
     let hold = server.client_with(retry).hold(&new, &key()).await.expect("held");

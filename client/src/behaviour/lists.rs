@@ -1,6 +1,6 @@
 //! Lists are walked page by page, and a walk survives an error.
 
-use client::{Error, GroupBy, Retry, UsageFilter};
+use crate::{Error, GroupBy, Retry, UsageFilter};
 use serde_json::{Value, json};
 
 use super::scripted::{Scripted, error, ok, patient, usage};

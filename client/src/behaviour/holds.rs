@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use client::{Captured, Code, Error, Hold, HoldStatus, Key, Line, NewHold, Over, WithHold};
+use crate::{Captured, Code, Error, Hold, HoldStatus, Key, Line, NewHold, Over, WithHold};
 use serde_json::json;
 
 use super::scripted::{Scripted, Step, error, hold, ok, told, usage};
