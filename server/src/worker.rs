@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use crate::audit::Actor;
 use crate::auth::{sessions, throttle};
-use crate::clock::{HOUR, MINUTE, Millis};
+use crate::clock::{DAY, HOUR, MINUTE, Millis};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::{self, Claimed, Failure};
-use crate::{gate, mail, reconciliation, subscriptions, webhooks};
+use crate::{credits, gate, mail, reconciliation, subscriptions, webhooks};
 
 /// How long an idle worker waits when nobody wakes it.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -27,12 +28,13 @@ const ROUNDS: usize = 1_000;
 const SWEEPS: usize = 20;
 
 /// What comes round again and again, and how often.
-const SCHEDULES: [(&str, Millis); 5] = [
+const SCHEDULES: [(&str, Millis); 6] = [
     ("credits.sweep", MINUTE),
     ("subscriptions.turn", MINUTE),
     ("identity.tidy", HOUR),
     ("gate.tidy", HOUR),
     ("stripe.events", 5 * MINUTE),
+    ("ledger.audit", DAY),
 ];
 
 /// Works until `shutdown` says true or its sender is gone; then finishes what it has begun. Jobs,
@@ -230,6 +232,11 @@ async fn take_turn(engine: &Engine, name: &str) -> Result<()> {
         "identity.tidy" => tidy_identity(engine).await,
         "gate.tidy" => gate::tidy(engine).await,
         "stripe.events" => reconciliation::poll_events(engine).await.map(drop),
+        "ledger.audit" => {
+            // Each wallet that disagrees is parked and logged; the rest is for people.
+            let now = engine.clock.now();
+            credits::audit_books(&engine.db, None, &Actor::System, now).await.map(drop)
+        }
         other => Err(Error::internal(format!("no such schedule: {other}"))),
     }
 }

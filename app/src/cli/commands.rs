@@ -1,16 +1,14 @@
-//! The operator's commands: orgs, grants, keys, events, jobs, the books, the clock.
+//! The operator's commands: orgs, keys, events, jobs, the clock.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 use server::api_keys::{self, NewKey};
 use server::audit::Actor;
 use server::auth::accounts;
 use server::config::Config;
-use server::credits::{self, NewGrant, Source};
 use server::db::Db;
 use server::engine::Engine;
 use server::error::{Error, Result};
-use server::units::Credits;
 use server::{clock, jobs as work, orgs as all_orgs, webhooks};
 
 use super::Report;
@@ -42,17 +40,6 @@ pub enum Events {
     },
 }
 
-/// What can be done with the books.
-#[derive(Debug, Subcommand)]
-pub enum Ledger {
-    /// Compute every balance from nothing and compare.
-    Verify {
-        /// Only this org.
-        #[arg(long)]
-        org: Option<String>,
-    },
-}
-
 /// What can be done with orgs.
 #[derive(Debug, Subcommand)]
 pub enum Orgs {
@@ -67,23 +54,6 @@ pub enum Orgs {
         #[arg(long)]
         owner: String,
     },
-}
-
-/// Credits for an org.
-#[derive(Debug, Args)]
-pub struct Grant {
-    /// `org_…`
-    #[arg(long)]
-    org: String,
-    /// How many, such as 500 or 0.5.
-    #[arg(long)]
-    credits: String,
-    /// Why; the customer reads it in the statement.
-    #[arg(long)]
-    reason: String,
-    /// Names this grant: the same key grants once.
-    #[arg(long)]
-    key: String,
 }
 
 /// What can be done with API keys.
@@ -129,7 +99,7 @@ pub enum Jobs {
 }
 
 /// Who stands in the books for what is done here.
-fn operator() -> Actor {
+pub(super) fn operator() -> Actor {
     Actor::Operator("command line".to_owned())
 }
 
@@ -192,28 +162,6 @@ pub async fn events(engine: &Engine, command: Events) -> Result<Report> {
     }
 }
 
-/// `ledger verify`
-pub async fn ledger(engine: &Engine, command: Ledger) -> Result<Report> {
-    let Ledger::Verify { org } = command;
-    if let Some(org) = &org {
-        all_orgs::find(&engine.db, org).await?;
-    }
-    let wrong = credits::verify(&engine.db, org.as_deref()).await?;
-    let ok = wrong.is_empty();
-    let findings: Vec<_> = wrong
-        .iter()
-        .map(|one| json!({ "org": one.org_id, "subject": one.subject, "message": one.message }))
-        .collect();
-    let mut lines: Vec<String> = wrong
-        .iter()
-        .map(|one| format!("{}  {}  {}", one.org_id, one.subject, one.message))
-        .collect();
-    if ok {
-        lines.push("Every balance agrees with its entries.".to_owned());
-    }
-    Ok(Report { lines, json: json!({ "ok": ok, "findings": findings }), ok })
-}
-
 /// `orgs list|create`
 pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
     match command {
@@ -236,58 +184,6 @@ pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
             Ok(Report::done(id.clone(), json!({ "id": id })))
         }
     }
-}
-
-/// `grant`
-pub async fn grant(engine: &Engine, command: Grant) -> Result<Report> {
-    let Grant { org, credits: amount, reason, key } = command;
-    all_orgs::find(&engine.db, &org).await?;
-    let wrong = |error| Error::invalid("--credits", format!("“{amount}” {error}"));
-    let credits: Credits = amount.parse().map_err(wrong)?;
-    if !credits.is_positive() {
-        return Err(Error::invalid("--credits", "must be more than 0"));
-    }
-    let source_ref = format!("{org}:{key}");
-    let now = engine.clock.now();
-    let new = NewGrant {
-        effective_at: None,
-        org_id: org.clone(),
-        source: Source::Manual,
-        source_ref: source_ref.clone(),
-        amount: credits,
-        expires_at: None,
-        payment: None,
-        actor: operator(),
-        reason,
-    };
-    let mut tx = engine.db.begin().await?;
-    let made = credits::grant(&mut tx, new, now).await?;
-    tx.commit().await?;
-    engine.wake.notify_one();
-    if let Some(id) = made {
-        let line = format!("{id}: {credits} credits for {org}");
-        return Ok(Report::done(line, json!({ "id": id, "credits": credits })));
-    }
-    before(engine, &org, &source_ref, credits).await
-}
-
-/// The same key again: what it granted then.
-async fn before(engine: &Engine, org: &str, source_ref: &str, credits: Credits) -> Result<Report> {
-    let book = credits::peek(&engine.db, org).await?;
-    let grants = book.map(|book| book.grants).unwrap_or_default();
-    let kind = Source::Manual.word();
-    let known =
-        |grant: &&credits::Grant| grant.source_kind == kind && grant.source_ref == source_ref;
-    let Some(grant) = grants.iter().find(known) else {
-        let message = "This key granted credits before, and they are used up. Nothing was done.";
-        return Err(Error::Conflict(message.to_owned()));
-    };
-    if grant.amount != credits {
-        let message = format!("This key granted {} credits before.", grant.amount);
-        return Err(Error::Conflict(message));
-    }
-    let line = format!("{}: granted before, nothing was done", grant.id);
-    Ok(Report::done(line, json!({ "id": grant.id, "credits": grant.amount })))
 }
 
 /// `keys create`

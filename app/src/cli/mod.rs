@@ -2,8 +2,11 @@
 //!
 //! 0 is done, 1 found something wrong, 2 is bad usage or configuration.
 
+mod books;
+mod caps;
 mod catalog;
 mod commands;
+mod credits;
 mod doctor;
 mod serve;
 
@@ -48,12 +51,17 @@ enum Command {
     Events(commands::Events),
     /// The books.
     #[command(subcommand)]
-    Ledger(commands::Ledger),
+    Ledger(books::Ledger),
     /// Organisations.
     #[command(subcommand)]
     Orgs(commands::Orgs),
     /// Give an org credits.
-    Grant(commands::Grant),
+    Grant(credits::Grant),
+    /// Correct what an org has, upwards or downwards.
+    Adjust(credits::Adjust),
+    /// The ceilings that an org sets for itself and its members.
+    #[command(subcommand)]
+    Caps(caps::Caps),
     /// API keys.
     #[command(subcommand)]
     Keys(commands::Keys),
@@ -132,9 +140,11 @@ async fn with_engine(command: Command, config: Config) -> Result<Report, Error> 
     let report = match command {
         Command::Catalog(command) => catalog::run(&engine, command).await,
         Command::Events(command) => commands::events(&engine, command).await,
-        Command::Ledger(command) => commands::ledger(&engine, command).await,
+        Command::Ledger(command) => books::ledger(&engine, command).await,
         Command::Orgs(command) => commands::orgs(&engine, command).await,
-        Command::Grant(command) => commands::grant(&engine, command).await,
+        Command::Grant(command) => credits::grant(&engine, command).await,
+        Command::Adjust(command) => credits::adjust(&engine, command).await,
+        Command::Caps(command) => caps::run(&engine, command).await,
         Command::Keys(command) => commands::keys(&engine, command).await,
         Command::Clock(command) => commands::clock(&engine, command).await,
         Command::Jobs(command) => commands::jobs(&engine, command).await,
@@ -214,6 +224,13 @@ mod tests {
             "x events replay evt_1",
             "x events replay --failed",
             "x ledger verify --org org_1",
+            "x ledger verify --dry-run --json",
+            "x ledger repair --org org_1 --reason R",
+            "x ledger unpark --org org_1 --reason R",
+            "x adjust --org org_1 --credits -5 --reason R --key K --json",
+            "x caps set --org org_1 --credits 5",
+            "x caps set --org org_1 --member m_1 --credits none",
+            "x caps show --org org_1",
             "x orgs list",
             "x orgs create --name N --owner a@example.com",
             "x grant --org org_1 --credits 5 --reason R --key K",
@@ -229,7 +246,15 @@ mod tests {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in ["x keys create --name N", "x events replay", "x clock advance", "x fly"] {
+        for line in [
+            "x keys create --name N",
+            "x events replay",
+            "x clock advance",
+            "x fly",
+            "x ledger repair --org org_1",
+            "x ledger unpark --reason R",
+            "x adjust --org org_1 --credits -5 --reason R",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

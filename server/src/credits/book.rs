@@ -151,6 +151,7 @@ impl Book {
             created_at: at,
             ended_at: None,
             new: true,
+            moved: false,
             changed: true,
         }
     }
@@ -296,7 +297,10 @@ impl Book {
         }
         let Some(index) = grant else { return Ok(()) };
         let grant = &mut self.grants[index];
-        grant.changed = true;
+        match account {
+            Account::Available | Account::Held | Account::Consumed => grant.moved = true,
+            _ => grant.changed = true,
+        }
         let field = match account {
             Account::Available => &mut grant.remaining,
             Account::Held => &mut grant.held,

@@ -1,11 +1,12 @@
 //! The ledger: how many credits an org has, and every movement that made it so.
 //!
-//! Owns `wallets`, `grants`, `holds`, `operations`, `ledger_entries` and `adjustments`. Ledger rows are added, never
-//! changed, so that every balance can be recomputed from nothing. Knows no Stripe, no price and no
-//! entitlement: a credit is a number. A [`Book`] is one wallet, locked and in memory; everything
-//! that moves credits goes through it.
+//! Owns `wallets`, `grants`, `holds`, `operations`, `ledger_entries` and `adjustments`. Ledger rows
+//! are added, never changed, so that every balance can be recomputed from nothing. Knows no Stripe,
+//! no price and no entitlement: a credit is a number. A [`Book`] is one wallet, locked and in
+//! memory; everything that moves credits goes through it.
 
 mod accounts;
+mod adjust;
 mod balance;
 mod book;
 mod claws;
@@ -13,19 +14,25 @@ mod grants;
 mod holds;
 #[cfg(test)]
 mod oracle;
+mod parking;
+mod repair;
 mod rows;
 mod spending;
 mod statement;
 mod store;
+mod sums;
 mod verify;
 mod written;
 
 pub use accounts::{Account, Act, Kind, Move};
+pub use adjust::{Adjusted, Adjustment, adjust, check_key, manual_grant, manual_ref};
 pub use balance::{AllowanceView, Balance, GrantView, of_book};
 pub use book::Book;
 pub use grants::{
     Allowance, NewGrant, claw_back, end_allowance, freeze, grant, set_allowance, void,
 };
+pub use parking::{audit_books, check_reason, unpark};
+pub use repair::repair;
 pub use rows::{Grant, Hold, OPEN, Source, Wallet};
 pub use spending::{Charged, Paid, Shortfall, Uncovered};
 pub use statement::{Movement, Page, movements, next_expiries, statement};

@@ -144,7 +144,10 @@ pub struct Grant {
     /// Whether the database does not have this row yet.
     #[sqlx(skip)]
     pub new: bool,
-    /// Whether this row must be written back.
+    /// Whether what can be spent, is held or was used of it must be written back.
+    #[sqlx(skip)]
+    pub moved: bool,
+    /// Whether the whole row must be written back.
     #[sqlx(skip)]
     pub changed: bool,
 }

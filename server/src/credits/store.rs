@@ -13,7 +13,9 @@ use crate::usage;
 use super::book::Book;
 use super::rows::{Grant, Hold, Wallet};
 use super::spending::Paid;
-use super::written::{ENTRIES, GRANTS, HOLDS, NEW_GRANTS, NEW_HOLDS, OPERATIONS, WALLETS, Written};
+use super::written::{
+    ENTRIES, GRANT_AMOUNTS, GRANTS, HOLDS, NEW_GRANTS, NEW_HOLDS, OPERATIONS, WALLETS, Written,
+};
 
 const WALLET: &str = "org_id, seq, revision, available, held, debt, overage, period_start, \
      period_end, period_used, free_opened, last_at, parked_at, created_at";
@@ -191,6 +193,7 @@ pub async fn save(tx: &mut Tx, books: impl Iterator<Item = &mut Book>) -> Result
     tx.update_many(&WALLETS, written.wallets).await?;
     tx.insert_many(&NEW_GRANTS, written.new_grants).await?;
     tx.update_many(&GRANTS, written.grants).await?;
+    tx.update_many(&GRANT_AMOUNTS, written.grant_amounts).await?;
     tx.insert_many(&OPERATIONS, written.operations).await?;
     tx.insert_many(&ENTRIES, written.entries).await?;
     tx.insert_many(&NEW_HOLDS, written.new_holds).await?;

@@ -76,6 +76,11 @@ pub(super) const GRANTS: Change = Change {
     ],
 };
 
+/// What every use changes of a grant. No index is about these columns, and SQLite writes the indexes
+/// of every column that a statement names.
+pub(super) const GRANT_AMOUNTS: Change =
+    Change { table: "grants", columns: &["id", "remaining", "held", "consumed"] };
+
 pub(super) const OPERATIONS: Bulk = Bulk {
     table: "operations",
     columns: &[
@@ -142,6 +147,7 @@ pub(super) struct Written {
     pub wallets: Vec<Vec<Arg>>,
     pub new_grants: Vec<Vec<Arg>>,
     pub grants: Vec<Vec<Arg>>,
+    pub grant_amounts: Vec<Vec<Arg>>,
     pub operations: Vec<Vec<Arg>>,
     pub entries: Vec<Vec<Arg>>,
     pub new_holds: Vec<Vec<Arg>>,
@@ -157,18 +163,21 @@ impl Written {
             return Err(Error::internal("a wallet would fall below zero"));
         }
         let changed = std::mem::take(&mut book.changed);
-        let grants = book.grants.iter().any(|grant| grant.changed);
+        let grants = book.grants.iter().any(|grant| grant.changed || grant.moved);
         let holds = book.holds.iter().any(|hold| hold.changed);
         if changed || grants || holds {
             book.wallet.revision += 1;
             self.wallets.push(wallet_values(&book.wallet));
         }
-        for grant in book.grants.iter_mut().filter(|grant| grant.changed) {
-            match std::mem::take(&mut grant.new) {
-                true => self.new_grants.push(new_grant_values(grant)),
-                false => self.grants.push(grant_values(grant)),
+        for grant in &mut book.grants {
+            if grant.new {
+                self.new_grants.push(new_grant_values(grant));
+            } else if grant.changed {
+                self.grants.push(grant_values(grant));
+            } else if grant.moved {
+                self.grant_amounts.push(grant_amounts(grant));
             }
-            grant.changed = false;
+            (grant.new, grant.moved, grant.changed) = (false, false, false);
         }
         book.grants.retain(|grant| grant.ended_at.is_none());
         for hold in book.holds.iter_mut().filter(|hold| hold.changed) {
@@ -275,6 +284,10 @@ fn grant_values(grant: &Grant) -> Vec<Arg> {
         grant.voided_at.into(),
         grant.ended_at.into(),
     ]
+}
+
+fn grant_amounts(grant: &Grant) -> Vec<Arg> {
+    vec![(&grant.id).into(), grant.remaining.into(), grant.held.into(), grant.consumed.into()]
 }
 
 fn new_hold_values(hold: &Hold) -> Vec<Arg> {

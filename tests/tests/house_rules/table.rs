@@ -122,6 +122,7 @@ pub const LAYERS: [&[Room]; 6] = [
         room(
             "worker",
             &[
+                "audit",
                 "auth",
                 "credits",
                 "engine",

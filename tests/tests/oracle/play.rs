@@ -62,7 +62,12 @@ pub async fn play(
     let t3 = t0.elapsed();
     look(ground, &players).await?;
     part(ground, &players).await?;
-    println!("orgs {t1:?} opening {:?} looks {looks:?} rounds {:?} part {:?}", t2 - t1, t3 - t2 - looks, t0.elapsed() - t3);
+    println!(
+        "orgs {t1:?} opening {:?} looks {looks:?} rounds {:?} part {:?}",
+        t2 - t1,
+        t3 - t2 - looks,
+        t0.elapsed() - t3
+    );
     let mut tally = Tally::new();
     for outcome in players.iter().flat_map(Player::outcomes) {
         *tally.entry(outcome.kind()).or_default() += 1;

@@ -1,12 +1,14 @@
 //! Wallets whose books disagree: parked for debits, readable, rebuilt from their entries.
 
 use serde_json::json;
+use server::audit::Actor;
+use server::credits::{self, Disagreement};
 use server::db::sql;
 use tests::World;
 
 use crate::calls::{
-    batch, capture_of, extend, hold, hold_with, id, item_codes, release, reverse, said, standing,
-    uses,
+    batch, capture_of, extend, held, hold, hold_with, id, item_codes, release, reverse, said,
+    standing, uses,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,5 +55,95 @@ async fn a_parked_wallet_is_read_and_not_debited() {
     uses(&program, "a2", "text", 1).await;
     assert_eq!(capture_of(&program, &open, "c2", 20).await.status, 200);
     assert_eq!(standing(&program).await, ("69".to_owned(), "0".to_owned()));
+    world.end().await;
+}
+
+fn auditor() -> Actor {
+    Actor::Operator("auditor".to_owned())
+}
+
+async fn audit(world: &World, org_id: Option<&str>) -> Vec<Disagreement> {
+    let (db, now) = (&world.engine.db, world.engine.clock.now());
+    credits::audit_books(db, org_id, &auditor(), now).await.expect("audited")
+}
+
+async fn repair(world: &World, org_id: &str) -> Vec<Disagreement> {
+    let (db, now) = (&world.engine.db, world.engine.clock.now());
+    credits::repair(db, org_id, &auditor(), "rebuilt from its entries", now).await.expect("done")
+}
+
+/// How often the auditor did this to the org.
+async fn on_record(world: &World, org_id: &str, action: &str) -> i64 {
+    let text = "select count(*) from audits
+         where org_id = $1 and action = $2 and actor_id = 'auditor' and reason is not null";
+    world.rows::<(i64,)>(sql(text).bind(org_id).bind(action)).await[0].0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_whose_books_disagree_is_parked_until_it_is_rebuilt() {
+    // F1
+    let world = World::with_free(0).await;
+    let (program, other) = (world.program("Parked", 100).await, world.program("Fine", 100).await);
+    uses(&program, "before", "text", 10).await;
+    let open = id(&hold(&program, "open", "text", 20).await);
+    assert!(audit(&world, None).await.is_empty(), "sound books park nobody");
+    let text = "update wallets set available = available + 1000000 where org_id = $1";
+    world.tamper(sql(text).bind(program.org_id.as_str())).await;
+    for _ in 0..2 {
+        let found = audit(&world, None).await;
+        assert!(!found.is_empty());
+        assert!(found.iter().all(|one| one.org_id == program.org_id), "{found:?}");
+    }
+    assert_eq!(on_record(&world, &program.org_id, "wallet.park").await, 1, "parked once");
+    assert_eq!(said(&program.consume("a", "text", 1).await), (403, "wallet_parked"));
+    assert_eq!(program.get("balance").await.status, 200);
+    uses(&other, "a", "text", 1).await;
+    // What is still wrong is not waved through.
+    let (db, now) = (&world.engine.db, world.engine.clock.now());
+    let early = credits::unpark(db, &program.org_id, &auditor(), "it looks fine", now).await;
+    assert!(early.is_err());
+    assert!(repair(&world, &program.org_id).await.is_empty());
+    assert_eq!(standing(&program).await, ("70".to_owned(), "20".to_owned()));
+    uses(&program, "b", "text", 1).await;
+    assert_eq!(capture_of(&program, &open, "c", 20).await.status, 200);
+    assert_eq!(on_record(&world, &program.org_id, "wallet.repair").await, 1);
+    assert_eq!(on_record(&world, &other.org_id, "wallet.park").await, 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_is_run_twice_changes_nothing_more() {
+    // F1, F5
+    let world = World::with_free(0).await;
+    let program = world.program("Twice", 100).await;
+    uses(&program, "a", "text", 10).await;
+    held(&program, "h", "text", 20).await;
+    let text = "update grants set remaining = remaining - 5000000, consumed = consumed + 5000000
+         where org_id = $1";
+    world.tamper(sql(text).bind(program.org_id.as_str())).await;
+    let org = Some(program.org_id.as_str());
+    assert!(!audit(&world, org).await.is_empty());
+    assert_eq!(said(&program.consume("b", "text", 1).await), (403, "wallet_parked"));
+    for _ in 0..2 {
+        assert!(repair(&world, &program.org_id).await.is_empty());
+        assert!(audit(&world, org).await.is_empty());
+        assert_eq!(standing(&program).await, ("70".to_owned(), "20".to_owned()));
+    }
+    uses(&program, "c", "text", 70).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_looks_at_the_books_every_day() {
+    // F1
+    let world = World::with_free(0).await;
+    let program = world.program("Daily", 100).await;
+    uses(&program, "a", "text", 10).await;
+    let text = "update wallets set available = available - 1 where org_id = $1";
+    world.tamper(sql(text).bind(program.org_id.as_str())).await;
+    world.advance(86_401).await;
+    assert_eq!(said(&program.consume("b", "text", 1).await), (403, "wallet_parked"));
+    assert!(repair(&world, &program.org_id).await.is_empty());
+    uses(&program, "c", "text", 90).await;
     world.end().await;
 }

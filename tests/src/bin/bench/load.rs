@@ -1,5 +1,5 @@
-//! Load: many connections, each asking again as soon as it was answered, on threads of their own, so
-//! that the product keeps its threads and the two can be told apart.
+//! Load: many connections, each asking again as soon as it was answered, on threads of their own,
+//! so that the product keeps its threads and the two can be told apart.
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,155 @@
+//! Parking: a wallet whose books disagree is read and not debited, until somebody has mended it.
+//! (F1)
+//!
+//! Writes only what parks a wallet, under its lock, and an audit row with it. Mends nothing.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::audit::{self, Actor};
+use crate::clock::Millis;
+use crate::db::{Db, Tx, sql};
+use crate::error::{Error, Result};
+
+use super::store;
+use super::verify::{self, Disagreement};
+
+/// The longest reason an operator may give, in characters.
+pub(super) const REASON_CHARS_MAX: usize = 500;
+/// Disagreements that an audit row tells in full.
+const TOLD: usize = 20;
+
+/// Verifies the books of one org, or of all, and parks every wallet that disagrees. Answers what
+/// still disagreed with the wallet locked. Again, it only finds the same.
+pub async fn audit_books(
+    db: &Db,
+    org_id: Option<&str>,
+    actor: &Actor,
+    now: Millis,
+) -> Result<Vec<Disagreement>> {
+    let found = verify::verify(db, org_id).await?;
+    let (named, mut wrong): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|one| !one.org_id.is_empty());
+    for one in &wrong {
+        tracing::error!(subject = one.subject, "the books disagree: {}", one.message);
+    }
+    let orgs: BTreeSet<String> = named.into_iter().map(|one| one.org_id).collect();
+    for org_id in orgs {
+        wrong.extend(audit_one(db, &org_id, actor, now).await?);
+    }
+    Ok(wrong)
+}
+
+/// Lets debits of a parked wallet go on, for an operator who has mended it by hand. Answers whether
+/// it was parked. Refused with what still disagrees.
+pub async fn unpark(
+    db: &Db,
+    org_id: &str,
+    actor: &Actor,
+    reason: &str,
+    now: Millis,
+) -> Result<bool> {
+    check_reason(reason)?;
+    let mut tx = db.begin().await?;
+    lock(&mut tx, org_id, now).await?;
+    let wrong = verify::check(&mut tx, Some(org_id)).await?;
+    if let Some(first) = wrong.first() {
+        let (subject, message, more) = (&first.subject, &first.message, and_more(&wrong));
+        let message = format!("The books still disagree: {subject}: {message}{more}.");
+        return Err(Error::Conflict(message));
+    }
+    if !clear(&mut tx, org_id).await? {
+        return Ok(false);
+    }
+    let entry = audit::Entry {
+        actor: actor.clone(),
+        org_id: Some(org_id),
+        action: "wallet.unpark",
+        subject: org_id,
+        reason: Some(reason),
+        detail: None,
+    };
+    audit::record(&mut tx, &entry, now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Looks again with the wallet locked, since it may have been mended meanwhile.
+async fn audit_one(db: &Db, org_id: &str, actor: &Actor, now: Millis) -> Result<Vec<Disagreement>> {
+    let mut tx = db.begin().await?;
+    store::lock_wallet(&mut tx, org_id, now).await?;
+    let wrong = verify::check(&mut tx, Some(org_id)).await?;
+    if park(&mut tx, org_id, &wrong, actor, now).await? {
+        tx.commit().await?;
+    }
+    Ok(wrong)
+}
+
+/// Parks a locked wallet of which this is wrong. Answers whether that is new.
+pub(super) async fn park(
+    tx: &mut Tx,
+    org_id: &str,
+    wrong: &[Disagreement],
+    actor: &Actor,
+    now: Millis,
+) -> Result<bool> {
+    let Some(first) = wrong.first() else {
+        return Ok(false);
+    };
+    let reason = format!("{}: {}{}", first.subject, first.message, and_more(wrong));
+    let text = "update wallets set parked_at = $2, parked_reason = $3
+         where org_id = $1 and parked_at is null";
+    let parked = tx.execute(sql(text).bind(org_id).bind(now).bind(&reason)).await? > 0;
+    if !parked {
+        return Ok(false);
+    }
+    tracing::error!(org = org_id, "the books disagree and the wallet is parked: {reason}");
+    let entry = audit::Entry {
+        actor: actor.clone(),
+        org_id: Some(org_id),
+        action: "wallet.park",
+        subject: org_id,
+        reason: Some(&reason),
+        detail: Some(json!({ "found": told(wrong), "count": wrong.len() })),
+    };
+    audit::record(tx, &entry, now).await?;
+    Ok(true)
+}
+
+/// Takes the mark off a locked wallet. Answers whether it was parked.
+pub(super) async fn clear(tx: &mut Tx, org_id: &str) -> Result<bool> {
+    let text = "update wallets set parked_at = null, parked_reason = null
+         where org_id = $1 and parked_at is not null";
+    Ok(tx.execute(sql(text).bind(org_id)).await? > 0)
+}
+
+/// Locks the wallet of an org that must be there.
+pub(super) async fn lock(tx: &mut Tx, org_id: &str, now: Millis) -> Result<()> {
+    store::lock_wallet(tx, org_id, now).await?;
+    let found = store::wallets(tx, &[org_id.to_owned()]).await?;
+    if found.is_empty() {
+        return Err(Error::NotFound("The organisation"));
+    }
+    Ok(())
+}
+
+/// As much of it as an audit row should hold.
+pub(super) fn told(wrong: &[Disagreement]) -> Vec<String> {
+    wrong.iter().take(TOLD).map(|one| format!("{}: {}", one.subject, one.message)).collect()
+}
+
+/// Refuses a reason of an operator that is not 1–500 characters.
+pub fn check_reason(reason: &str) -> Result<()> {
+    if !(1..=REASON_CHARS_MAX).contains(&reason.chars().count()) {
+        return Err(Error::invalid("reason", "must be 1 to 500 characters"));
+    }
+    Ok(())
+}
+
+fn and_more(wrong: &[Disagreement]) -> String {
+    match wrong.len() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    }
+}
