@@ -43,9 +43,11 @@ impl Book {
         now.max(self.wallet.last_at)
     }
 
-    /// Books what is due at `at`: holds whose time is over, lapsed grants, and the turn of the
-    /// period. (D11, D16, D17)
+    /// Books what is due at `at`: the turn of the period, holds whose time is over, lapsed grants.
+    /// The period turns first: a hold that is charged now counts in the period of now, as its usage
+    /// does. (D11, D16, D17)
     pub fn settle(&mut self, at: Millis) -> Result<()> {
+        self.turn_period(at);
         for index in 0..self.holds.len() {
             if self.holds[index].is_open() && self.holds[index].expires_at <= at {
                 self.expire_hold(index, at)?;
@@ -56,7 +58,6 @@ impl Book {
                 self.expire(index, at, "Expired")?;
             }
         }
-        self.turn_period(at);
         Ok(())
     }
 

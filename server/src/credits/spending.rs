@@ -184,7 +184,7 @@ impl Book {
 
 impl Charged {
     /// Another part that this grant paid.
-    pub(super) fn add(&mut self, grant_id: &str, amount: Credits) {
+    pub fn add(&mut self, grant_id: &str, amount: Credits) {
         match self.from.iter_mut().find(|(id, _)| id == grant_id) {
             Some((_, sum)) => *sum = sum.plus(amount).unwrap_or(*sum),
             None => self.from.push((grant_id.to_owned(), amount)),

@@ -12,9 +12,9 @@ use sqlx::sqlite::SqlitePool;
 use super::statement::{sql, sqlite_rows};
 
 /// How long the log gathers pages: those that change often are copied once.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(100);
 /// Pages in the log that are worth the trouble.
-const PAGES: i64 = 1_000;
+const PAGES: i64 = 200;
 
 /// Starts on the current runtime; ends when the connections are closed.
 #[expect(clippy::disallowed_methods, reason = "a task of its own, ended with the pool")]

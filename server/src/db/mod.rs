@@ -26,6 +26,8 @@ use statement::{postgres_query, postgres_rows, sqlite_query, sqlite_rows};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
+/// Connections to Postgres.
+const CONNECTIONS: u32 = 20;
 /// Statements that a SQLite connection keeps prepared: those of the program, with the bulk ones in
 /// their sizes.
 const STATEMENTS: usize = 512;
@@ -80,6 +82,20 @@ pub trait Reads: Send {
     fn optional<T: Record>(&mut self, sql: Sql) -> impl Future<Output = Result<Option<T>>> + Send;
 }
 
+/// Asks again where a connection turns out to be gone: a server that was restarted, or replaced by
+/// its standby, leaves a pool of them. Only for what changes nothing. (D24)
+macro_rules! connected {
+    ($asked:expr) => {{
+        let mut gone = 0;
+        loop {
+            match $asked.await {
+                Err(sqlx::Error::Io(_)) if gone < CONNECTIONS => gone += 1,
+                answered => break answered?,
+            }
+        }
+    }};
+}
+
 impl Reads for &Db {
     fn dialect(&self) -> Dialect {
         Db::dialect(self)
@@ -115,8 +131,11 @@ impl Db {
         if url.starts_with("postgres") {
             let options = PgConnectOptions::from_str(url)?;
             let pool = PgPoolOptions::new()
-                .max_connections(20)
+                .max_connections(CONNECTIONS)
                 .acquire_timeout(Duration::from_secs(10))
+                // Asking before every use would double the way to a server that is there; one that
+                // went away is found out by its first use, and then the next connection is tried.
+                .test_before_acquire(false)
                 .connect_with(options)
                 .await?;
             return Ok(Self::Postgres(pool));
@@ -177,7 +196,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(connected!(pool.begin())),
         })
     }
 
@@ -185,7 +204,7 @@ impl Db {
     pub async fn all<T: Record>(&self, sql: Sql) -> Result<Vec<T>> {
         Ok(match self {
             Self::Sqlite { readers, .. } => sqlite_rows(sql).fetch_all(readers).await?,
-            Self::Postgres(pool) => postgres_rows(sql).fetch_all(pool).await?,
+            Self::Postgres(pool) => connected!(postgres_rows(sql.clone()).fetch_all(pool)),
         })
     }
 
@@ -193,7 +212,7 @@ impl Db {
     pub async fn optional<T: Record>(&self, sql: Sql) -> Result<Option<T>> {
         Ok(match self {
             Self::Sqlite { readers, .. } => sqlite_rows(sql).fetch_optional(readers).await?,
-            Self::Postgres(pool) => postgres_rows(sql).fetch_optional(pool).await?,
+            Self::Postgres(pool) => connected!(postgres_rows(sql.clone()).fetch_optional(pool)),
         })
     }
 

@@ -145,9 +145,11 @@ impl Dialect {
             Self::Sqlite => format!(
                 "select value ->> 0 as first, value ->> 1 as second from json_each(${position})"
             ),
+            // An array of small texts, because Postgres expects few rows of an array and many of a
+            // document: for many it reads the whole other table.
             Self::Postgres => format!(
-                "select e ->> 0 as first, e ->> 1 as second \
-                 from json_array_elements(cast(${position} as json)) as e"
+                "select cast(e as json) ->> 0 as first, cast(e as json) ->> 1 as second \
+                 from unnest(${position}) as e"
             ),
         }
     }
@@ -162,7 +164,7 @@ impl Dialect {
 }
 
 macro_rules! bind_all {
-    ($query:expr, $args:expr, $list:expr) => {{
+    ($query:expr, $args:expr, $list:expr, $pairs:expr) => {{
         let mut query = $query;
         for arg in $args {
             query = match arg {
@@ -170,7 +172,7 @@ macro_rules! bind_all {
                 Arg::Text(value) => query.bind(value),
                 Arg::Bool(value) => query.bind(value),
                 Arg::List(values) => query.bind($list(values)),
-                Arg::Pairs(pairs) => query.bind(json_pairs(&pairs)),
+                Arg::Pairs(pairs) => query.bind($pairs(pairs)),
                 Arg::Ints(column) => query.bind($list(column)),
                 Arg::Texts(column) => query.bind($list(column)),
                 Arg::Bools(column) => query.bind($list(column)),
@@ -185,8 +187,8 @@ fn json_list<T: serde::Serialize>(values: Vec<T>) -> String {
     serde_json::to_string(&values).unwrap_or_default()
 }
 
-fn json_pairs(pairs: &[(String, String)]) -> String {
-    serde_json::to_string(pairs).unwrap_or_default()
+fn json_pairs(pairs: Vec<(String, String)>) -> Vec<String> {
+    pairs.iter().map(|pair| serde_json::to_string(pair).unwrap_or_default()).collect()
 }
 
 fn as_array<T>(values: Vec<T>) -> Vec<T> {
@@ -195,20 +197,20 @@ fn as_array<T>(values: Vec<T>) -> Vec<T> {
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
 pub(super) fn sqlite_query(sql: Sql) -> Query<'static, Sqlite, SqliteArguments> {
-    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, json_list)
+    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, json_list, json_list)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
 pub(super) fn postgres_query(sql: Sql) -> Query<'static, Postgres, PgArguments> {
-    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, as_array)
+    bind_all!(sqlx::query(AssertSqlSafe(sql.text)), sql.args, as_array, json_pairs)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
 pub(super) fn sqlite_rows<T: Record>(sql: Sql) -> QueryAs<'static, Sqlite, T, SqliteArguments> {
-    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, json_list)
+    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, json_list, json_list)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one file that speaks SQL")]
 pub(super) fn postgres_rows<T: Record>(sql: Sql) -> QueryAs<'static, Postgres, T, PgArguments> {
-    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, as_array)
+    bind_all!(sqlx::query_as(AssertSqlSafe(sql.text)), sql.args, as_array, json_pairs)
 }

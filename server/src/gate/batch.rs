@@ -123,9 +123,8 @@ impl Batch<'_> {
                 }
                 Operation::Reverse { usage, .. } => self.read_taken(tx, org_id, usage).await?,
                 Operation::ReleaseRun { run } => {
-                    if super::runs::is_known(tx, org_id, run).await? {
-                        self.runs.insert((org_id.clone(), run.clone()));
-                    }
+                    let known = super::runs::is_known(tx, org_id, run).await?;
+                    self.runs.extend(known.then(|| (org_id.clone(), run.clone())));
                 }
                 _ => {}
             }

@@ -28,8 +28,8 @@ use super::request::Request;
 const WAITING_MAX: usize = 4096;
 /// How many requests share a transaction.
 const BATCH_MAX: usize = 256;
-/// Committers on Postgres.
-const LANES: usize = 4;
+/// The most committers on Postgres; one a processor is enough, since each takes all that waits.
+const LANES_MAX: usize = 4;
 /// How long a caller waits for an answer before it is told that its key is in progress.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a batch that lost against another transaction, or lost its connection, runs again.
@@ -46,6 +46,7 @@ struct Inner {
     committers: Mutex<Vec<JoinHandle<()>>>,
     glances: Gather<String, Arc<Account>>,
     counted: Arc<Counted>,
+    count: usize,
 }
 
 /// How many batches there were, and how many operations in them.
@@ -81,7 +82,13 @@ impl Gate {
         let memory = Memory::default();
         let desk = Desk { rates: rates.clone(), base_url: config.base_url.as_str().into(), memory };
         let counted = Arc::new(Counted::default());
-        let count = if db.dialect() == Dialect::Sqlite { 1 } else { LANES };
+        let count = match db.dialect() {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => {
+                let processors = std::thread::available_parallelism().map_or(1, usize::from);
+                processors.clamp(1, LANES_MAX)
+            }
+        };
         let (mut lanes, mut committers) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
@@ -102,6 +109,7 @@ impl Gate {
             lanes: Mutex::new(lanes),
             committers: Mutex::new(committers),
             counted,
+            count,
         }))
     }
 
@@ -130,6 +138,11 @@ impl Gate {
     pub fn stats(&self) -> (u64, u64) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (read(&self.0.counted.batches), read(&self.0.counted.operations))
+    }
+
+    /// How many commit beside each other.
+    pub fn committers(&self) -> usize {
+        self.0.count
     }
 
     /// One account without a lock; those that are asked for together are read together.

@@ -56,7 +56,7 @@ pub(super) fn reverse(
     let mut charged = crate::credits::Charged { overage, debt, ..Default::default() };
     for part in &taken.paid {
         if let Some(grant) = &part.grant_id {
-            charged.from.push((grant.clone(), part.amount));
+            charged.add(grant, part.amount);
         }
     }
     let body = views::usage(&lines, &charged, &[], balance(account, at))?;

@@ -10,7 +10,7 @@ use server::config::Config;
 use server::credits::{self, NewGrant, Source};
 use server::db::{Tx, sql};
 use server::engine::Engine;
-use server::gate::{self, Caller, NewHold, Operation, Request};
+use server::gate::{Caller, NewHold, Operation, Request};
 use server::ids;
 use server::units::{Credits, Quantity};
 use tempfile::TempDir;
@@ -240,16 +240,7 @@ impl Ground {
         let (source, source_ref) = (Source::Manual, "stranger".to_owned());
         let gift = Gift { source, source_ref, credits: 10_000_000, starts: None, expires: None };
         Self::give(self.engine(), &org_id, &gift).await.expect("granted");
-        let what = gate::Use {
-            meter: "text".to_owned(),
-            quantity: Quantity::from_micros(1_000_000),
-            model: None,
-            feature: None,
-            run: None,
-            member: None,
-            cost: None,
-            metadata: None,
-        };
+        let what = words::use_of("text", Quantity::from_micros(1_000_000));
         let hold = Operation::Hold(NewHold { what: what.clone(), ttl: clock::DAY });
         let mut names = Vec::new();
         for (number, what) in [hold, Operation::Consume(what)].into_iter().enumerate() {

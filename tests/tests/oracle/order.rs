@@ -17,6 +17,11 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// Whether it books what is due: keyed writes do, whatever they are answered.
+    pub fn settles(&self) -> bool {
+        matches!(self.ask, Ask::Write(_)) || self.outcome == Outcome::Given(true)
+    }
+
     /// Whether the rows are settled afterwards, because something was booked.
     fn books(&self) -> bool {
         match &self.outcome {

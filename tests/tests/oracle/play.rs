@@ -13,7 +13,8 @@ use super::ground::Ground;
 use super::player::{Player, Reply};
 use super::rules::METERS;
 use super::story::Story;
-use super::words::{Ask, Minute};
+use super::wallet::{Hold, Wallet};
+use super::words::{Ask, Minute, use_of};
 
 /// Where the engine and the oracle differ.
 #[derive(Debug)]
@@ -33,7 +34,6 @@ pub async fn play(
     waits: &[Minute],
     stories: &[Arc<Story>],
 ) -> Result<Tally, Difference> {
-    let t0 = std::time::Instant::now();
     ground.wait(1).await;
     let mut players = Vec::new();
     for story in stories {
@@ -41,33 +41,21 @@ pub async fn play(
         players.push(Player::new(org_id, story.clone(), ground.now, ground.stranger.clone()));
     }
     let openings = players.iter_mut().map(Player::opening).collect();
-    let t1 = t0.elapsed();
     round(ground, &mut players, openings).await?;
-    let t2 = t0.elapsed();
-    let mut looks = std::time::Duration::ZERO;
     for (number, wait) in waits.iter().enumerate() {
         let before = ground.now;
         ground.wait(*wait).await;
         if ground.now != before {
             for player in &mut players {
-                player.wallet.wait_until(ground.now);
+                player.wallet.now = ground.now;
             }
-            let t = std::time::Instant::now();
             look(ground, &players).await?;
-            looks += t.elapsed();
         }
         let asks = players.iter_mut().map(|player| player.asks(number)).collect();
         round(ground, &mut players, asks).await?;
     }
-    let t3 = t0.elapsed();
     look(ground, &players).await?;
     part(ground, &players).await?;
-    println!(
-        "orgs {t1:?} opening {:?} looks {looks:?} rounds {:?} part {:?}",
-        t2 - t1,
-        t3 - t2 - looks,
-        t0.elapsed() - t3
-    );
     let mut tally = Tally::new();
     for outcome in players.iter().flat_map(Player::outcomes) {
         *tally.entry(outcome.kind()).or_default() += 1;
@@ -135,52 +123,55 @@ async fn look(ground: &Ground, players: &[Player]) -> Result<(), Difference> {
 
 /// The last look: at every hold, and at what would be decided next.
 async fn part(ground: &Ground, players: &[Player]) -> Result<(), Difference> {
-    let engine = ground.engine();
     for (story, player) in players.iter().enumerate() {
-        let wallet = &player.wallet;
         let mut wrong = Vec::new();
+        let wallet = player.seen();
         for hold in &wallet.holds {
-            let seen = gate::find_hold(engine, &player.org_id, &hold.id).await.expect("a hold");
-            let captured = seen["captured"].as_str().and_then(|text| text.parse::<Credits>().ok());
-            let got = (seen["status"].as_str(), captured.map(Credits::micros));
-            let expected = (Some(hold.status), Some(hold.captured));
-            if expected != got {
-                wrong.push(format!("{}: expected {expected:?}, got {got:?}", hold.id));
-            }
+            wrong.extend(look_at_hold(ground.engine(), player, hold).await);
         }
         for meter in &METERS {
-            let what = gate::Use {
-                meter: meter.name.to_owned(),
-                quantity: Quantity::from_micros(7_000_000),
-                model: Some("small-2".to_owned()),
-                feature: None,
-                run: None,
-                member: None,
-                cost: None,
-                metadata: None,
-            };
-            let request = AuthorizeRequest {
-                org_id: player.org_id.clone(),
-                feature: None,
-                model: what.model.clone(),
-                meter: Some(what.meter.clone()),
-                quantity: Some(what.quantity),
-            };
-            let seen = gate::authorize(engine, &request).await.expect("a decision");
-            let got = (seen.code, seen.credits.micros());
-            let expected = match wallet.judge(&what, Over::Overage) {
-                Ok(price) => ("allowed".to_owned(), price.credits),
-                Err(refused) => (refused.code, refused.decision.map_or(0, |(cost, _)| cost)),
-            };
-            if (expected.0.as_str(), expected.1) != got {
-                wrong.push(format!("{}: expected {expected:?}, got {got:?}", meter.name));
-            }
+            wrong.extend(ask_before(ground.engine(), player, &wallet, meter.name).await);
         }
         if !wrong.is_empty() {
             return Err(difference(story, player, &wrong.join("\n")));
         }
     }
     Ok(())
+}
+
+/// Compares a hold that is only looked at.
+async fn look_at_hold(engine: &Engine, player: &Player, hold: &Hold) -> Option<String> {
+    let seen = gate::find_hold(engine, &player.org_id, &hold.id).await.expect("a hold");
+    let captured = seen["captured"].as_str().and_then(|text| text.parse::<Credits>().ok());
+    let got = (seen["status"].as_str(), captured.map(Credits::micros));
+    let expected = (Some(hold.status), Some(hold.captured));
+    (expected != got).then(|| format!("{}: expected {expected:?}, got {got:?}", hold.id))
+}
+
+/// Compares what is decided about a use that nobody asks for yet.
+async fn ask_before(
+    engine: &Engine,
+    player: &Player,
+    wallet: &Wallet,
+    meter: &str,
+) -> Option<String> {
+    let (model, quantity) = (Some("small-2".to_owned()), Quantity::from_micros(7_000_000));
+    let request = AuthorizeRequest {
+        org_id: player.org_id.clone(),
+        model: model.clone(),
+        meter: Some(meter.to_owned()),
+        quantity: Some(quantity),
+        ..AuthorizeRequest::default()
+    };
+    let seen = gate::authorize(engine, &request).await.expect("a decision");
+    let got = (seen.code, seen.credits.micros());
+    let what = gate::Use { model, ..use_of(meter, quantity) };
+    let expected = match wallet.judge(&what, Over::Overage) {
+        Ok(price) => ("allowed".to_owned(), price.credits),
+        Err(refused) => (refused.code, refused.decision.map_or(0, |(cost, _)| cost)),
+    };
+    let same = (expected.0.as_str(), expected.1) == got;
+    (!same).then(|| format!("authorize {meter}: expected {expected:?}, got {got:?}"))
 }
 
 fn difference(story: usize, player: &Player, text: &str) -> Difference {

@@ -119,7 +119,8 @@ impl Player {
 
     fn pick_hold(&self, back: Back) -> Option<String> {
         let holds = &self.wallet.holds;
-        let open = holds.iter().filter(|hold| hold.status == "open");
+        let now = self.wallet.now;
+        let open = holds.iter().filter(|hold| hold.status == "open" && hold.expires >= now);
         let (open, all) = (open.map(|hold| &hold.id), holds.iter().map(|hold| &hold.id));
         pick(open, all, back, &self.stranger.hold)
     }
@@ -159,13 +160,23 @@ impl Player {
         }
         let now = self.wallet.now;
         self.history.extend(heard.iter().map(|one| (now, one.clone())));
+        if heard.iter().any(Heard::settles) {
+            self.wallet.settle();
+        }
         self.wallet = order::explain(&self.wallet, &heard, rows)?;
         Ok(())
     }
 
+    /// The wallet as a reader sees it: what is due is done already, though nobody booked it.
+    pub fn seen(&self) -> Wallet {
+        let mut wallet = self.wallet.clone();
+        wallet.settle();
+        wallet
+    }
+
     /// Compares what a reader sees, who books nothing, with the oracle.
     pub fn look(&self, seen: &Balance) -> Result<(), String> {
-        let wallet = &self.wallet;
+        let wallet = self.seen();
         let grants = seen.grants.iter().map(|grant| (grant.id.clone(), grant.remaining.micros()));
         let begun = wallet.grants.iter().filter(|grant| grant.left > 0);
         let begun = begun.filter(|grant| grant.starts.is_none_or(|starts| starts < wallet.now));
@@ -262,14 +273,10 @@ fn run_name(run: usize) -> String {
 impl Need {
     fn to_use(&self) -> gate::Use {
         gate::Use {
-            meter: METERS[self.meter].name.to_owned(),
-            quantity: Quantity::from_micros(self.quantity),
             model: self.model.map(str::to_owned),
             feature: self.feature.map(str::to_owned),
             run: self.run.map(run_name),
-            member: None,
-            cost: None,
-            metadata: None,
+            ..words::use_of(METERS[self.meter].name, Quantity::from_micros(self.quantity))
         }
     }
 }

@@ -144,16 +144,17 @@ impl Wallet {
         }
     }
 
-    /// Lets time pass: the month turns, holds run out, grants lapse.
-    pub fn wait_until(&mut self, now: Minute) {
-        self.now = now;
+    /// Books what is due, as whoever writes does first: the month turns, holds run out and are
+    /// charged in the month of now, grants lapse.
+    pub fn settle(&mut self) {
+        let now = self.now;
+        self.turn_month();
         for place in 0..self.holds.len() {
             let hold = &self.holds[place];
             if hold.status == "open" && hold.expires < now {
                 self.run_out(place);
             }
         }
-        self.turn_month(); // TEMP
         for grant in &mut self.grants {
             if grant.expires.is_some_and(|expires| expires < now) {
                 grant.left = 0;

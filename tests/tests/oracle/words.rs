@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use server::clock::{self, Millis};
 use server::credits::Source;
-use server::gate::{Answer, Request};
-use server::units::Credits;
+use server::gate::{Answer, Request, Use};
+use server::units::{Credits, Quantity};
 
 /// Minutes since 1970: the oracle's time. Whatever ends, ends half a minute past one.
 pub type Minute = i64;
@@ -228,17 +228,9 @@ pub fn names(answer: &Answer) -> Names {
 fn used(body: &Value) -> Option<Used> {
     let from = body["from"].as_array()?.iter();
     let from = from.map(|part| Some((text(&part["grant"])?, credits(&part["credits"])?)));
-    let from: Vec<(String, i64)> = from.collect::<Option<_>>()?;
-    let mut merged: Vec<(String, i64)> = Vec::new();
-    for (id, part) in from {
-        match merged.iter_mut().find(|(known, _)| *known == id) {
-            Some((_, sum)) => *sum += part,
-            None => merged.push((id, part)),
-        }
-    }
     Some(Used {
         credits: credits(&body["credits"])?,
-        from: merged,
+        from: from.collect::<Option<_>>()?,
         overage: credits(&body["overage"])?,
         debt: credits(&body["debt"])?,
         hold: text(&body["hold"]),
@@ -309,4 +301,18 @@ fn text(value: &Value) -> Option<String> {
 /// The half minute after a minute, at which things end.
 pub fn just_after(minute: Minute) -> Millis {
     minute * clock::MINUTE + 30 * clock::SECOND
+}
+
+/// A use of a meter and nothing more.
+pub fn use_of(meter: &str, quantity: Quantity) -> Use {
+    Use {
+        meter: meter.to_owned(),
+        quantity,
+        model: None,
+        feature: None,
+        run: None,
+        member: None,
+        cost: None,
+        metadata: None,
+    }
 }

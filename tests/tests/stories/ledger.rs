@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::json;
 use server::audit::Actor;
 use server::clock::DAY;
-use server::credits::{self, NewGrant, Source};
+use server::credits::{self, Adjustment, NewGrant, Source};
 use server::db::{Db, sql};
 use server::engine::Engine;
 use server::gate;
@@ -152,5 +152,38 @@ async fn use_goes_on_while_the_database_is_migrated() {
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(program.available().await, "900");
     db.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_that_is_sent_twice_is_made_once() {
+    // F6
+    let world = World::with_free(0).await;
+    let other = world.another(None).await;
+    let program = world.program("Corrected", 100).await;
+    let correct = async |engine: &Engine, credits: i64, key: &str| {
+        let wanted = Adjustment {
+            org_id: program.org_id.clone(),
+            credits: Credits::from_whole(credits).expect("fits"),
+            key: key.to_owned(),
+            actor: Actor::Operator("Olga".to_owned()),
+            reason: "counted wrong".to_owned(),
+        };
+        let mut tx = engine.db.begin().await.expect("a transaction");
+        let made = credits::adjust(&mut tx, wanted, engine.clock.now()).await?;
+        tx.commit().await.expect("committed");
+        Ok::<_, server::error::Error>(made.replayed)
+    };
+    let engines = [&world.engine, &other.engine, &world.engine, &other.engine];
+    for (credits, key, available) in [(10, "more", "110"), (-30, "less", "80")] {
+        let clicks = join_all(engines.map(|engine| correct(engine, credits, key))).await;
+        let fresh = clicks.into_iter().filter(|made| matches!(made, Ok(false))).count();
+        assert_eq!(fresh, 1, "{key}");
+        assert_eq!(program.available().await, available);
+    }
+    assert!(correct(&world.engine, 11, "more").await.is_err(), "the key stands for something else");
+    assert!(correct(&world.engine, -81, "all").await.is_err(), "more than there is");
+    assert_eq!(program.available().await, "80");
+    other.end().await;
     world.end().await;
 }

@@ -6,6 +6,7 @@ mod api_input;
 mod api_keys;
 mod backend;
 mod batch;
+mod books;
 mod boot;
 mod calls;
 mod capture;

@@ -56,7 +56,10 @@ impl Stale {
         match (first.as_deref().unwrap_or_default(), extension.as_ref()) {
             ("public", _) | ("style", "css") => site,
             ("app", "rs" | "toml") => Self { wasm: true, ..server },
-            ("server" | "simulator", "rs" | "toml" | "html" | "txt" | "css" | "js" | "json")
+            (
+                "server" | "simulator" | "client",
+                "rs" | "toml" | "html" | "txt" | "css" | "js" | "json",
+            )
             | ("migrations", "sql") => server,
             ("catalog.toml" | "rates.toml" | ".env", _) => server,
             ("Cargo.toml" | "Cargo.lock", _) => Self::ALL,
@@ -78,7 +81,7 @@ pub fn watch(root: &Path, wake: Sender<Wake>) -> Result<RecommendedWatcher> {
         }
     })?;
     let cannot = |path: &Path| format!("cannot watch {}", path.display());
-    for folder in ["app", "server", "simulator", "style", "migrations", "public"] {
+    for folder in ["app", "server", "simulator", "client", "style", "migrations", "public"] {
         let folder = root.join(folder);
         if folder.is_dir() {
             watcher.watch(&folder, RecursiveMode::Recursive).with_context(|| cannot(&folder))?;

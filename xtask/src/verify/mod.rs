@@ -102,9 +102,13 @@ impl Verification<'_> {
             Part::Clippy => self.clippy(),
             Part::Rules => self.test(&[HOUSE_RULES], Engine::Sqlite),
             Part::Unit => self.unit(),
-            Part::Sqlite => self.test(&self.stories()?, Engine::Sqlite),
+            Part::Sqlite => {
+                self.need_server()?;
+                self.test(&self.stories()?, Engine::Sqlite)
+            }
             Part::Postgres => {
                 self.need_postgres()?;
+                self.need_server()?;
                 self.test(&self.stories()?, Engine::Postgres)
             }
             Part::Oracle => self.oracle(),
@@ -202,6 +206,11 @@ impl Verification<'_> {
 
     fn site_root(&self) -> PathBuf {
         self.ws.site_root(Profile::Debug)
+    }
+
+    /// Builds the program that some stories start and kill.
+    fn need_server(&self) -> Result<()> {
+        build::server(self.ws, Profile::Debug)
     }
 
     /// Starts a cluster, once for all parts.

@@ -36,8 +36,6 @@ use visitor::Script;
 const STEADY: (usize, Duration) = (8, Duration::from_millis(10));
 /// The ledgers that consume is measured on, besides the one that the wallets' opening leaves.
 const LEDGERS: [u64; 2] = [1_000_000, 10_000_000];
-/// Committers of the gate, which batches without HTTP are given, too: SQLite has one writer.
-const COMMITTERS_ON_POSTGRES: usize = 4;
 
 fn main() -> ExitCode {
     let settings = match Settings::read(std::env::args().skip(1)) {
@@ -146,8 +144,8 @@ impl Bench {
     fn bare(&self, row: Row) -> Result<Outcome> {
         let (many, one) = (self.product.wallets.as_slice(), &self.product.wallets[..1]);
         let connections = self.settings.connections;
-        let committers =
-            if self.product.engine_name() == "SQLite" { 1 } else { COMMITTERS_ON_POSTGRES };
+        // Batches without HTTP get as many tasks as the gate has committers.
+        let committers = self.product.committers();
         let (name, wallets, tasks, size) = match row {
             Row::Alone => ("one commit each, many wallets", many, connections, 1),
             Row::AloneHot => ("one commit each, one wallet", one, connections, 1),

@@ -91,6 +91,11 @@ impl Product {
         program::binary().map(|binary| Program::beside(&self.world, binary)).transpose()
     }
 
+    /// How many transactions the gate commits beside each other.
+    pub fn committers(&self) -> usize {
+        self.world.engine.gate.committers()
+    }
+
     /// SQLite or Postgres.
     pub fn engine_name(&self) -> &'static str {
         if self.world.database.is_postgres() { "Postgres" } else { "SQLite" }
