@@ -131,6 +131,7 @@ insert into new_decisions (id, org_id, key, fingerprint, status, body, code, sub
         decisions.body, decisions.code, usages.id, decisions.at
     from decisions left join usages on usages.operation_id = decisions.operation_id;
 
+-- Everything that ever happened to a wallet, in the wallet's own order.
 create table new_operations (
     id text not null primary key,
     org_id text not null,

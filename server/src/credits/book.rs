@@ -160,7 +160,7 @@ impl Book {
     /// Books a new grant, and pays a debt from it where its source does that.
     pub fn put_in(&mut self, grant: Grant, actor: &Actor, reason: &str) -> Result<String> {
         let (id, at, amount) = (grant.id.clone(), grant.created_at, grant.amount);
-        let pays_debt = Source::pays_debt(&grant.source_kind);
+        let pays_debt = Source::pays_debt(&grant.source_kind) && grant.effective_at <= at;
         let place = self.grants.partition_point(|g| g.burn_order() < grant.burn_order());
         self.grants.insert(place, Grant { reason: reason.to_owned(), ..grant });
         let enters = Move::of(place, Account::Granted, Account::Available, amount);

@@ -7,7 +7,7 @@ use crate::audit::Actor;
 use crate::clock::{DAY, HOUR, Millis};
 use crate::units::Credits;
 
-use super::accounts::{Account, Act, Kind};
+use super::accounts::{Act, Kind};
 use super::book::Book;
 use super::rows::{Hold, OPEN, Source, Wallet};
 use super::spending::{Shortfall, Uncovered};

@@ -76,8 +76,8 @@ pub(super) const GRANTS: Change = Change {
     ],
 };
 
-/// What every use changes of a grant. No index is about these columns, and SQLite writes the indexes
-/// of every column that a statement names.
+/// What every use changes of a grant. No index is about these columns; SQLite writes the indexes of
+/// every column that a statement names.
 pub(super) const GRANT_AMOUNTS: Change =
     Change { table: "grants", columns: &["id", "remaining", "held", "consumed"] };
 

@@ -11,10 +11,11 @@ use sqlx::sqlite::SqlitePool;
 
 use super::statement::{sql, sqlite_rows};
 
-/// How long the log gathers pages: those that change often are copied once.
-const EVERY: Duration = Duration::from_millis(100);
+/// How long the log gathers pages: those that change often are copied once. Measured: a fifth of it
+/// costs a fifth of the throughput and gains next to nothing on the slowest requests.
+const EVERY: Duration = Duration::from_millis(500);
 /// Pages in the log that are worth the trouble.
-const PAGES: i64 = 200;
+const PAGES: i64 = 1_000;
 
 /// Starts on the current runtime; ends when the connections are closed.
 #[expect(clippy::disallowed_methods, reason = "a task of its own, ended with the pool")]

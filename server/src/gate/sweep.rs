@@ -14,11 +14,13 @@ use super::{account, counters, watch};
 const BATCH: i64 = 100;
 
 /// Books what is due on idle wallets. Answers how many it looked after. Safe to run anywhere, any
-/// number of times: the wallet's lock decides who books. (F9)
+/// number of times: the wallet's lock decides who books. A lapsed grant that only a hold keeps open
+/// waits for that hold. (F9)
 pub async fn sweep(engine: &Engine) -> Result<usize> {
     let now = engine.clock.now();
     let text = "select org_id from grants
              where ended_at is null and expires_at is not null and expires_at <= $1
+                 and (remaining > 0 or held = 0)
          union select org_id from holds where status = 'open' and expires_at <= $1
          order by org_id limit $2";
     let due: Vec<(String,)> = engine.db.all(sql(text).bind(now).bind(BATCH)).await?;

@@ -53,22 +53,13 @@ pub const LAYERS: [&[Room]; 6] = [
         Room { name: "entitlements", calls: &["blocks", "catalog"], up: &[LOCK] },
     ],
     &[
-        room("credits", &["audit"]),
-        room("caps", &["audit", "credits"]),
         room("usage", &[]),
+        room("credits", &["audit", "usage"]),
+        room("caps", &["audit", "credits"]),
         room("notices", &["mail", "orgs"]),
         Room {
             name: "gate",
-            calls: &[
-                "audit",
-                "caps",
-                "catalog",
-                "credits",
-                "entitlements",
-                "notices",
-                "rates",
-                "usage",
-            ],
+            calls: &["audit", "caps", "credits", "entitlements", "notices", "rates", "usage"],
             up: &[WORKFLOW],
         },
     ],
@@ -103,7 +94,7 @@ pub const LAYERS: [&[Room]; 6] = [
         Room { name: "reconciliation", calls: &["stripe", "webhooks"], up: &[WORKFLOW] },
     ],
     &[
-        room("engine", &["gate", "mail", "rates", "stripe"]),
+        room("engine", &["api_keys", "gate", "mail", "rates", "stripe"]),
         room("demo", &["auth", "engine", "gate"]),
         room(
             "http",
@@ -126,6 +117,7 @@ pub const LAYERS: [&[Room]; 6] = [
                 "auth",
                 "credits",
                 "engine",
+                "gate",
                 "jobs",
                 "mail",
                 "reconciliation",

@@ -184,7 +184,9 @@ pub fn tables() -> BTreeMap<String, String> {
     for file in source::files("migrations", &[".sql"]) {
         for (index, line) in file.text.lines().enumerate() {
             if let Some(rest) = line.strip_prefix("create table ") {
+                // A table that takes the place of another is made beside it and renamed.
                 let name = rest.split([' ', '(']).next().unwrap_or_default();
+                let name = name.strip_prefix("new_").unwrap_or(name);
                 tables.insert(name.to_owned(), file.at(index + 1));
             }
         }

@@ -16,6 +16,7 @@ pub type Minute = i64;
 
 /// One thing that is asked of the engine.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "few at a time, and nearly all are writes")]
 pub enum Ask {
     /// A keyed write.
     Write(Request),

@@ -321,7 +321,7 @@ async fn many_orgs_at_two_copies_never_wait_for_each_other_forever() {
     let copies = [&world.url, &other.url];
     let uses = (0..120).map(|n: usize| {
         // One copy hears of the orgs in one order, the other in the opposite one.
-        let index = if n % 2 == 0 { (n / 2) % 6 } else { 5 - (n / 2) % 6 };
+        let index = if n.is_multiple_of(2) { (n / 2) % 6 } else { 5 - (n / 2) % 6 };
         let program = at(copies[n % 2], &programs[index]);
         async move { program.consume(&format!("k{n}"), "text", 1).await }
     });
