@@ -58,7 +58,7 @@ create index holds_by_run on holds (org_id, run) where run is not null;
 -- One row a move: an amount goes from one account to another, so that every operation sums to zero
 -- by its very form. Accounts: granted, available, held, consumed, expired, clawed_back, debt,
 -- overage.
-create table new_entries (
+create table new_ledger_entries (
     operation_id text not null,
     line bigint not null,
     grant_id text,
@@ -68,7 +68,7 @@ create table new_entries (
     primary key (operation_id, line),
     constraint entries_amount_positive check (amount > 0)
 );
-insert into new_entries (operation_id, line, grant_id, from_account, to_account, amount)
+insert into new_ledger_entries (operation_id, line, grant_id, from_account, to_account, amount)
     select a.operation_id, a.line / 2, a.grant_id, a.account, b.account, b.amount
     from ledger_entries a
     join ledger_entries b on b.operation_id = a.operation_id and b.line = a.line + 1
@@ -161,7 +161,7 @@ drop table usages;
 drop table ledger_entries;
 drop table operations;
 alter table new_operations rename to operations;
-alter table new_entries rename to ledger_entries;
+alter table new_ledger_entries rename to ledger_entries;
 alter table new_usages rename to usages;
 alter table new_decisions rename to decisions;
 -- A wallet's time never runs backwards, so this is its order, too. It finds a page of the list, the

@@ -11,6 +11,7 @@ use server::orgs;
 
 use super::Report;
 use super::commands::operator;
+use super::credits::as_option;
 
 /// What can be done with the books.
 #[derive(Debug, Subcommand)]
@@ -69,9 +70,9 @@ async fn verify(engine: &Engine, org: Option<&str>, dry_run: bool) -> Result<Rep
     let mut lines = lines(&wrong);
     lines.push(match (ok, dry_run) {
         (true, _) => "Every balance agrees with its entries.".to_owned(),
-        (false, true) => format!("{} wallets disagree. Nothing was done.", named.len()),
+        (false, true) => format!("Wallets that disagree: {}. Nothing was done.", named.len()),
         (false, false) => format!(
-            "{} wallets are parked: they are read and not debited. Mend them with `ledger repair`.",
+            "Wallets parked: {}. They are read and not debited; mend them with `ledger repair`.",
             named.len()
         ),
     });
@@ -86,7 +87,8 @@ async fn repair(engine: &Engine, mended: Mended) -> Result<Report> {
     let Mended { org, reason } = mended;
     orgs::find(&engine.db, &org).await?;
     let now = engine.clock.now();
-    let left = credits::repair(&engine.db, &org, &operator(), &reason, now).await?;
+    let left =
+        credits::repair(&engine.db, &org, &operator(), &reason, now).await.map_err(as_option)?;
     let ok = left.is_empty();
     let mut lines = lines(&left);
     lines.push(match ok {
@@ -100,7 +102,8 @@ async fn unpark(engine: &Engine, mended: Mended) -> Result<Report> {
     let Mended { org, reason } = mended;
     orgs::find(&engine.db, &org).await?;
     let now = engine.clock.now();
-    let was_parked = credits::unpark(&engine.db, &org, &operator(), &reason, now).await?;
+    let was_parked =
+        credits::unpark(&engine.db, &org, &operator(), &reason, now).await.map_err(as_option)?;
     let line = match was_parked {
         true => format!("{org}: debits go on."),
         false => format!("{org} was not parked. Nothing was done."),

@@ -25,7 +25,7 @@ pub enum Caps {
         #[arg(long)]
         member: Option<String>,
         /// Credits per period, such as 500; `none` takes the ceiling away.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         credits: String,
     },
     /// Print them.

@@ -18,7 +18,7 @@ pub struct Grant {
     #[arg(long)]
     org: String,
     /// How many, such as 500 or 0.5.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     credits: String,
     /// Why; the customer reads it in the statement.
     #[arg(long)]

@@ -85,8 +85,8 @@ fn chunks(dialect: Dialect, rows: Vec<Row>, text: impl Fn(&str) -> String) -> Ve
     statements
 }
 
-/// `values (?, ?), (?, ?)`: without numbers, since SQLite's driver looks every named parameter up by
-/// walking through all names, which for a thousand of them takes longer than the insert.
+/// `values (?, ?), (?, ?)`: without numbers, since SQLite's driver looks every named parameter up
+/// by walking through all names, which for a thousand of them takes longer than the insert.
 fn values(rows: usize, width: usize) -> String {
     let row = format!("({})", vec!["?"; width].join(", "));
     format!("values {}", vec![row.as_str(); rows].join(", "))

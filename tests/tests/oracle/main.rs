@@ -1,8 +1,8 @@
 //! The oracle: a plain model of wallets, grants, holds and keys, and random stories that are played
 //! through the real engine and must end in exactly the same answers and balances.
 //!
-//! The stories come from a seed that is printed; `ORACLE_SEED` plays them again. What happens at the
-//! same time may happen in any order: an order must exist that explains every answer, and in it
+//! The stories come from a seed that is printed; `ORACLE_SEED` plays them again. What happens at
+//! the same time may happen in any order: an order must exist that explains every answer, and in it
 //! whatever was made stands by the wallet's `seq`. `ORACLE_OPERATIONS` says how many requests are
 //! compared at least; `TURNPIKE_LONG=1` asks for many.
 

@@ -1,5 +1,5 @@
-//! Looks for an order in which the oracle gives exactly the answers that were heard. What made a use
-//! or a hold stands in the order of the wallet's `seq`; everything else may stand anywhere.
+//! Looks for an order in which the oracle gives exactly the answers that were heard. What made a
+//! use or a hold stands in the order of the wallet's `seq`; everything else may stand anywhere.
 
 use std::collections::BTreeMap;
 

@@ -41,7 +41,7 @@ pub async fn play(
         players.push(Player::new(org_id, story.clone(), ground.now, ground.stranger.clone()));
     }
     let openings = players.iter_mut().map(Player::opening).collect();
-    round(ground, &mut players, openings).await?;
+    round(ground, &mut players, openings, false).await?;
     for (number, wait) in waits.iter().enumerate() {
         let before = ground.now;
         ground.wait(*wait).await;
@@ -52,7 +52,8 @@ pub async fn play(
             look(ground, &players).await?;
         }
         let asks = players.iter_mut().map(|player| player.asks(number)).collect();
-        round(ground, &mut players, asks).await?;
+        // The sweeper comes now and then, and races with everybody.
+        round(ground, &mut players, asks, wait % 4 == 1).await?;
     }
     look(ground, &players).await?;
     part(ground, &players).await?;
@@ -68,7 +69,10 @@ async fn round(
     ground: &Ground,
     players: &mut [Player],
     asks: Vec<Vec<Ask>>,
+    swept: bool,
 ) -> Result<(), Difference> {
+    let sweepers = ground.engines.iter().filter(|_| swept).flat_map(|engine| [engine, engine]);
+    let sweepers: Vec<_> = sweepers.map(|engine| tokio::spawn(sweep(engine.clone()))).collect();
     let mut waiting: Vec<Vec<(Ask, JoinHandle<Reply>)>> = Vec::new();
     let mut count = 0;
     for (player, asks) in players.iter().zip(asks) {
@@ -89,12 +93,18 @@ async fn round(
         }
         replies.push(came);
     }
+    for sweeper in sweepers {
+        sweeper.await.expect("the sweeper comes to an end");
+    }
     assert!(ground.is_in_time(), "a round took so long that its minute was over");
     let orgs: Vec<String> = players.iter().map(|player| player.org_id.clone()).collect();
     let (mut rows, mut returned) = (ground.rows(&orgs).await, ground.returned(&orgs).await);
     for (story, (player, replies)) in players.iter_mut().zip(replies).enumerate() {
         let rows = rows.remove(&player.org_id).unwrap_or_default();
         let returned = returned.remove(&player.org_id).unwrap_or_default();
+        if swept {
+            player.wallet.settle();
+        }
         let compared = player.hear(replies, &rows, &returned);
         compared.map_err(|text| difference(story, player, &text))?;
     }
@@ -110,6 +120,11 @@ async fn send(engine: &Engine, org_id: &str, ask: Ask) -> Reply {
             Reply::Capped
         }
     }
+}
+
+/// Books what is due for everybody, as the worker does. Several may do it at once. (F9)
+async fn sweep(engine: Engine) {
+    while gate::sweep(&engine).await.expect("swept") > 0 {}
 }
 
 /// Looks at every balance without booking anything: what is due is subtracted already. (D17)

@@ -33,7 +33,8 @@ impl Wallet {
             Source::Contract => 40,
             _ => 50,
         };
-        let pays_debt = matches!(source, Source::Pack | Source::Contract);
+        // What was bought pays a debt, unless it cannot be spent yet.
+        let pays_debt = matches!(source, Source::Pack | Source::Contract) && starts.is_none();
         let (id, starts, expires) = (names.id.clone(), *starts, *expires);
         self.put_in(Grant { id, priority, starts, expires, left: *credits }, pays_debt);
         Outcome::Given(true)
