@@ -167,7 +167,8 @@ impl Book {
         Ok(Move::of(index, from, to, amount))
     }
 
-    /// A correction downwards: taken from what can be spent, in burn order.
+    /// A correction downwards: what can be spent lapses, in burn order. It is nothing that a refund
+    /// has taken back, so it does not count towards one.
     pub fn take_away(&mut self, act: &Act<'_>, credits: Credits) -> Result<Result<(), Shortfall>> {
         let (parts, missing) = self.plan_spend(credits, act.at);
         if missing.0.is_positive() {
@@ -175,7 +176,7 @@ impl Book {
         }
         let moves: Vec<Move> = parts
             .into_iter()
-            .map(|(index, part)| Move::of(index, Account::Available, Account::ClawedBack, part))
+            .map(|(index, part)| Move::of(index, Account::Available, Account::Expired, part))
             .collect();
         self.post(act, &moves)?;
         Ok(Ok(()))

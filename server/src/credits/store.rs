@@ -1,6 +1,7 @@
 //! Books in and out of the database: locked and read together, written back in bulk.
 //!
-//! The only writer of `wallets`, `grants`, `holds`, `operations` and `ledger_entries`.
+//! Every operation is written here. Parking and repair, in the same room and under the same lock,
+//! are the only others that touch these tables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

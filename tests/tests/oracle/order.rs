@@ -60,8 +60,8 @@ impl Rows {
 }
 
 /// The wallet after the round, in an order that explains every answer and the rows at the end; or
-/// how far the best order came, and what stood against it.
-/// Where nothing was booked, what is due is not in the rows yet.
+/// how far the best order came, and what stood against it. Where nothing was booked, the rows are
+/// older than what is due, and only the ceiling is compared.
 pub fn explain(wallet: &Wallet, heard: &[Heard], rows: &Rows) -> Result<Wallet, String> {
     let booked = heard.iter().any(Heard::books);
     let mut search = Search { heard, rows, booked, deepest: 0, against: Vec::new() };

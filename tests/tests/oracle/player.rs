@@ -12,7 +12,7 @@ use super::ground::Stranger;
 use super::order::{self, Heard, Rows};
 use super::rules::METERS;
 use super::story::{Back, Giving, Need, Share, Step, Story, Twin, What};
-use super::wallet::Wallet;
+use super::wallet::{Use, Wallet};
 use super::words::{self, Ask, Gift, Minute, Names, Outcome};
 
 /// One org on its way through its story.
@@ -24,6 +24,8 @@ pub struct Player {
     sent: Vec<Request>,
     gifts: Vec<Gift>,
     keys: usize,
+    /// The last place in the wallet's order that was told.
+    seq: i64,
     /// Everything that was asked and answered, with its minute.
     history: Vec<(Minute, Heard)>,
 }
@@ -46,6 +48,7 @@ impl Player {
             sent: Vec::new(),
             gifts: Vec::new(),
             keys: 0,
+            seq: 0,
             history: Vec::new(),
         }
     }
@@ -125,12 +128,14 @@ impl Player {
         pick(open, all, back, &self.stranger.hold)
     }
 
-    /// The last line's name stands for the whole use.
+    /// Any line's name stands for the whole use: one from the middle is taken.
     fn pick_usage(&self, back: Back) -> Option<String> {
         let uses = &self.wallet.uses;
         let open = uses.iter().filter(|used| !used.reversed);
-        let (open, all) = (open.map(|used| &used.ids[0]), uses.iter().map(|used| &used.ids[0]));
-        pick(open, all, back, &self.stranger.usage)
+        let name = |used: &'_ Use| used.ids[used.ids.len() / 2].clone();
+        let (open, all): (Vec<_>, Vec<_>) =
+            (open.map(name).collect(), uses.iter().map(name).collect());
+        pick(open.iter(), all.iter(), back, &self.stranger.usage)
     }
 
     fn give(&mut self, giving: &Giving) -> Ask {
@@ -158,8 +163,14 @@ impl Player {
         for (ask, reply) in replies {
             heard.push(hear(ask, reply, returned)?);
         }
-        let now = self.wallet.now;
+        let (now, before) = (self.wallet.now, self.seq);
         self.history.extend(heard.iter().map(|one| (now, one.clone())));
+        for seq in heard.iter().filter_map(|one| one.seq) {
+            if seq <= before {
+                return Err(format!("seq {seq} was passed before: {before} was told"));
+            }
+            self.seq = self.seq.max(seq);
+        }
         if heard.iter().any(Heard::settles) {
             self.wallet.settle();
         }

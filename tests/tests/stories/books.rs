@@ -362,3 +362,32 @@ async fn grant(engine: &Engine, org_id: &str, amount: i64, key: &str) -> Result<
     tx.commit().await?;
     Ok(made)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_downwards_is_nothing_that_a_refund_took_back() {
+    // E9, F6
+    let world = World::with_free(0).await;
+    let program = world.program("Corrects", 0).await;
+    let org = program.org_id.as_str();
+    let new = NewGrant {
+        org_id: org.to_owned(),
+        source: Source::Pack,
+        source_ref: "pi_1".to_owned(),
+        amount: credits_of(100),
+        effective_at: None,
+        expires_at: None,
+        payment: Some("pi_1".to_owned()),
+        actor: olga(),
+        reason: "sorry".to_owned(),
+    };
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    let now = world.engine.clock.now();
+    credits::grant(&mut tx, new, now).await.expect("granted");
+    tx.commit().await.expect("committed");
+    adjust(&world.engine, wanted(org, -30, "k")).await.expect("taken");
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    credits::claw_back(&mut tx, org, "pi_1", credits_of(10), now).await.expect("clawed");
+    tx.commit().await.expect("committed");
+    assert_eq!(program.available().await, "60");
+    world.end().await;
+}
