@@ -30,6 +30,8 @@ pub enum News {
         used: Credits,
         /// The cap.
         cap: Credits,
+        /// Whether it is the cap on overage, whose money buys so many credits.
+        overage: bool,
         /// Whether use past it is refused.
         hard: bool,
         /// When the next period begins.
@@ -90,9 +92,10 @@ fn words(news: &News) -> (&'static str, &'static str, String, String) {
             let detail = format!("{used} of {whole} credits. It resets on {date}. {then}");
             ("allowance", level, title, detail)
         }
-        News::CapUsed { threshold, used, cap, hard, resets_at } => {
+        News::CapUsed { threshold, used, cap, overage, hard, resets_at } => {
             let level = if *threshold >= 100 { "bad" } else { "warn" };
-            let title = format!("{threshold}% of your cap used");
+            let which = if *overage { "cap on overage" } else { "cap" };
+            let title = format!("{threshold}% of your {which} used");
             let date = clock::day(*resets_at);
             let then = match hard {
                 true => "Use that would pass it is refused",

@@ -25,8 +25,11 @@ pub enum Caps {
         #[arg(long)]
         member: Option<String>,
         /// Credits per period, such as 500; `none` takes the ceiling away.
-        #[arg(long, allow_hyphen_values = true)]
-        credits: String,
+        #[arg(long, allow_hyphen_values = true, required_unless_present = "overage_money")]
+        credits: Option<String>,
+        /// Minor units of overage per period, such as 5000 for 50.00; `none` takes the ceiling away.
+        #[arg(long, conflicts_with_all = ["member", "credits"])]
+        overage_money: Option<String>,
     },
     /// Print them.
     Show {
@@ -39,7 +42,12 @@ pub enum Caps {
 /// Runs one of them.
 pub async fn run(engine: &Engine, command: Caps) -> Result<Report> {
     match command {
-        Caps::Set { org, member, credits } => set(engine, &org, member.as_deref(), &credits).await,
+        Caps::Set { org, overage_money: Some(money), .. } => {
+            set_overage(engine, &org, &money).await
+        }
+        Caps::Set { org, member, credits, .. } => {
+            set(engine, &org, member.as_deref(), credits.as_deref().unwrap_or("none")).await
+        }
         Caps::Show { org } => show(engine, &org).await,
     }
 }
@@ -73,6 +81,30 @@ async fn set(engine: &Engine, org: &str, member: Option<&str>, text: &str) -> Re
         None => format!("{whose}: no ceiling"),
     };
     Ok(Report::done(line, json!({ "org": org, "member": member, "credits": credits })))
+}
+
+async fn set_overage(engine: &Engine, org: &str, text: &str) -> Result<Report> {
+    orgs::find(&engine.db, org).await?;
+    let overage_money = match text {
+        "none" => None,
+        text => Some(text.parse().map_err(|_| {
+            Error::invalid("--overage-money", "must be a whole number of minor units, or none")
+        })?),
+    };
+    let mut reads = &engine.db;
+    let cap = caps::load(&mut reads, &[org.to_owned()]).await?.remove(org);
+    let credits = cap.as_ref().and_then(caps::Cap::in_credits);
+    let hard = cap.is_none_or(|cap| cap.hard);
+    let ceiling = caps::Ceiling { credits, overage_money, hard };
+    let mut tx = engine.db.begin().await?;
+    let now = engine.clock.now();
+    caps::set_ceiling(&mut tx, org, ceiling, operator(), now).await.map_err(as_option)?;
+    tx.commit().await?;
+    let line = match overage_money {
+        Some(money) => format!("{org}: at most {money} minor units of overage per period"),
+        None => format!("{org}: no ceiling on overage"),
+    };
+    Ok(Report::done(line, json!({ "org": org, "overage_money": overage_money })))
 }
 
 async fn show(engine: &Engine, org: &str) -> Result<Report> {

@@ -1,6 +1,7 @@
 //! Thresholds: 70, 90 and 100 % of the allowance and of the cap, seen in the very transaction that
 //! crosses them, and told once each. Owns `alerts`.
 
+use crate::caps::Cap;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
 use crate::error::Result;
@@ -17,6 +18,7 @@ const THRESHOLDS: [i64; 3] = [70, 90, 100];
 enum Measure {
     Allowance,
     Cap,
+    Overage,
     Exhausted,
 }
 
@@ -25,6 +27,7 @@ impl Measure {
         match self {
             Self::Allowance => "allowance",
             Self::Cap => "cap",
+            Self::Overage => "overage",
             Self::Exhausted => "exhausted",
         }
     }
@@ -34,6 +37,7 @@ impl Measure {
 pub struct Level {
     allowance: Option<(Credits, Credits)>,
     period_used: Credits,
+    overage: Credits,
     spendable: Credits,
 }
 
@@ -59,6 +63,7 @@ impl Level {
         Self {
             allowance: account.book.allowance(at),
             period_used: account.book.wallet.period_used,
+            overage: account.book.wallet.overage,
             spendable: account.book.spendable(at),
         }
     }
@@ -93,6 +98,9 @@ impl Level {
             let (before, used) = (self.period_used, after.period_used);
             passed(Measure::Cap, before, used, most, cap.arming);
         }
+        if let Some((cap, most)) = overage_cap(account) {
+            passed(Measure::Overage, self.overage, after.overage, most, cap.arming);
+        }
         let ran_out = self.spendable.is_positive() && !after.spendable.is_positive();
         if after.allowance.is_none() && ran_out {
             let seq = wallet.seq;
@@ -106,6 +114,14 @@ impl Level {
         }
         crossings
     }
+}
+
+/// The ceiling on overage, as the credits that its money buys.
+fn overage_cap(account: &Account) -> Option<(&Cap, Credits)> {
+    let cap = account.cap.as_ref()?;
+    let price = account.entitled.overage_price_micros.filter(|price| *price > 0)?;
+    let credits = i128::from(cap.overage_money?) * 1_000_000_000_000 / i128::from(price);
+    Some((cap, Credits::from_micros(i64::try_from(credits).ok()?)))
 }
 
 /// Whether `used` has reached this percentage of `whole`.
@@ -139,7 +155,14 @@ fn news(crossing: &Crossing) -> News {
     let Crossing { threshold, used, whole, period_end, hard, .. } = *crossing;
     match crossing.measure {
         Measure::Allowance => News::AllowanceUsed { threshold, used, whole, resets_at: period_end },
-        Measure::Cap => News::CapUsed { threshold, used, cap: whole, hard, resets_at: period_end },
+        Measure::Cap | Measure::Overage => News::CapUsed {
+            threshold,
+            used,
+            cap: whole,
+            overage: crossing.measure == Measure::Overage,
+            hard,
+            resets_at: period_end,
+        },
         Measure::Exhausted => News::CreditsExhausted,
     }
 }

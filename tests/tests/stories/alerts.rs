@@ -7,7 +7,9 @@ use server::units::Credits;
 use server::{caps, mail, notices};
 use tests::World;
 
-use crate::calls::{batch, capture_of, held, item_codes, reverse, uses};
+use crate::calls::{
+    batch, capture_of, held, item_codes, reverse, subscriber, uses, world_with_overage,
+};
 
 async fn titles(world: &World, org_id: &str) -> Vec<String> {
     let notices = notices::list(&world.engine.db, org_id, 100).await.expect("notices");
@@ -95,5 +97,36 @@ async fn captures_and_items_cross_thresholds_too_and_a_reversal_does_not_tell_tw
     let titles = titles(&world, &program.org_id).await;
     let of_allowance: Vec<&String> = titles.iter().filter(|one| one.contains('%')).collect();
     assert_eq!(of_allowance, all, "{titles:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cap_on_overage_is_in_money_and_refuses_or_tells() {
+    // D22: two minor units a credit, so 100 of them are 50 credits past the allowance.
+    let world = world_with_overage(100).await;
+    let program = subscriber(&world, "Bounded").await;
+    let ceiling = |hard| caps::Ceiling { credits: None, overage_money: Some(100), hard };
+    let set = async |ceiling| {
+        let mut tx = world.engine.db.begin().await.expect("a transaction");
+        let now = world.engine.clock.now();
+        let actor = Actor::Operator("tests".to_owned());
+        caps::set_ceiling(&mut tx, &program.org_id, ceiling, actor, now).await.expect("set");
+        tx.commit().await.expect("committed");
+    };
+    set(ceiling(true)).await;
+    let first = program.consume("a", "text", 140).await;
+    assert_eq!((first.status.as_u16(), &first.body["overage"]), (200, &json!("40")));
+    let over = program.consume("b", "text", 11).await;
+    assert_eq!((over.status.as_u16(), over.code()), (402, "cap_reached"));
+    assert_eq!(program.consume("c", "text", 10).await.status, 200);
+    let told = titles(&world, &program.org_id).await;
+    for threshold in [70, 90, 100] {
+        let title = format!("{threshold}% of your cap on overage used");
+        assert_eq!(told.iter().filter(|one| **one == title).count(), 1, "{told:?}");
+    }
+    set(ceiling(false)).await;
+    let soft = program.consume("d", "text", 1).await;
+    assert_eq!(soft.status, 200, "{:?}", soft.body);
+    assert_eq!(soft.body["warnings"][0]["code"], "cap_reached");
     world.end().await;
 }

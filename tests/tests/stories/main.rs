@@ -20,6 +20,7 @@ mod limits;
 mod members;
 mod pages;
 mod parking;
+mod plans;
 mod purchase;
 mod replicas;
 mod reversal;
