@@ -27,7 +27,7 @@ pub enum Caps {
         /// Credits per period, such as 500; `none` takes the ceiling away.
         #[arg(long, allow_hyphen_values = true, required_unless_present = "overage_money")]
         credits: Option<String>,
-        /// Minor units of overage per period, such as 5000 for 50.00; `none` takes the ceiling away.
+        /// Minor units of overage per period, such as 5000 for 50.00; `none` takes it away.
         #[arg(long, conflicts_with_all = ["member", "credits"])]
         overage_money: Option<String>,
     },

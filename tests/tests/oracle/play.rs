@@ -71,6 +71,7 @@ async fn round(
     asks: Vec<Vec<Ask>>,
     swept: bool,
 ) -> Result<(), Difference> {
+    let t0 = std::time::Instant::now();
     let sweepers = ground.engines.iter().filter(|_| swept).flat_map(|engine| [engine, engine]);
     let sweepers: Vec<_> = sweepers.map(|engine| tokio::spawn(sweep(engine.clone()))).collect();
     let mut waiting: Vec<Vec<(Ask, JoinHandle<Reply>)>> = Vec::new();
@@ -93,8 +94,12 @@ async fn round(
         }
         replies.push(came);
     }
+    let t_ops = t0.elapsed();
     for sweeper in sweepers {
         sweeper.await.expect("the sweeper comes to an end");
+    }
+    if t0.elapsed().as_millis() > 1500 {
+        println!("SLOW ops {t_ops:?} all {:?} swept {swept} count {count}", t0.elapsed());
     }
     assert!(ground.is_in_time(), "a round took so long that its minute was over");
     let orgs: Vec<String> = players.iter().map(|player| player.org_id.clone()).collect();
