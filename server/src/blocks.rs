@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::db::{Reads, Tx, sql};
 use crate::error::Result;
 use crate::ids;
@@ -17,8 +17,10 @@ pub struct Block {
     /// past_due, unpaid, paused, dispute, fraud or admin
     pub kind: String,
     /// In force from then on.
+    #[serde(serialize_with = "clock::serialize")]
     pub since: Millis,
     /// Until then; `None` is until it is lifted.
+    #[serde(serialize_with = "clock::serialize_optional")]
     pub until: Option<Millis>,
     /// Why, for people.
     pub reason: String,

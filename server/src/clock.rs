@@ -110,6 +110,22 @@ pub fn rfc3339(at: Millis) -> String {
         .unwrap_or_default()
 }
 
+/// For serde: a time as programs read it.
+pub fn serialize<S: serde::Serializer>(at: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+/// For serde: a time as programs read it, or nothing.
+pub fn serialize_optional<S: serde::Serializer>(
+    at: &Option<Millis>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serialize(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// `1 Nov 2026`, the day in UTC, for people.
 pub fn day(at: Millis) -> String {
     let at = date_time(at);

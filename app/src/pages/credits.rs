@@ -129,7 +129,8 @@ fn statement(movements: &[Movement], more: bool, later: bool) -> AnyView {
 fn row(movement: &Movement) -> AnyView {
     let class = if movement.credits.is_positive() { "num pos" } else { "num" };
     let at = movement.at_ms;
-    let detail = movement.usage.clone().unwrap_or_else(|| movement.kind.clone());
+    let usage =
+        movement.usage.as_ref().map(|id| view! { <span class="wide">" · "{id.clone()}</span> });
     view! {
         <tr>
             <td class="nowrap mute">
@@ -140,13 +141,36 @@ fn row(movement: &Movement) -> AnyView {
             <th scope="row">
                 {movement.cause.clone()}
                 <br/>
-                <small class="wide">{detail}</small>
+                <small>{spoken(&movement.kind).to_owned()} {usage}</small>
             </th>
             <td class=class>{format::movement(movement.credits)}</td>
             <td class="num strong">{format::credits(movement.balance)}</td>
         </tr>
     }
     .into_any()
+}
+
+/// What happened, for people.
+fn spoken(kind: &str) -> &str {
+    match kind {
+        "grant" => "Granted",
+        "consume" => "Used",
+        "hold" => "Set aside",
+        "capture" => "Charged of what was set aside",
+        "release" => "Given back",
+        "extend" => "Set aside for longer",
+        "expire_hold" => "Set aside until its time was over",
+        "reverse" => "Taken back",
+        "expire" => "Lapsed",
+        "debt_paid" => "Paid what was owed",
+        "claw_back" => "Taken back with its payment",
+        "reinstate" => "Returned with its payment",
+        "freeze" => "Frozen",
+        "unfreeze" => "Free again",
+        "void" => "Ended",
+        "adjust" => "Corrected",
+        other => other,
+    }
 }
 
 /// Newest and older. Lists go one way only, because something new may have come in front.

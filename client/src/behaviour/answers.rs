@@ -201,7 +201,10 @@ async fn balances_entitlements_and_runs_are_read() {
             "projection": { "expected": "40", "low": "30", "high": "50", "method": "pace" } })),
         ok(json!({ "object": "entitlements", "features": ["text"], "models": ["small-*"],
             "limits": { "keys": 2 }, "sources": [],
-            "blocks": [{ "kind": "past_due", "since": 1, "until": null, "reason": "Unpaid." }] })),
+            "blocks": [{
+                "kind": "past_due", "since": "2026-11-01T00:00:00Z", "until": null,
+                "reason": "Unpaid.",
+            }] })),
         ok(json!({ "object": "run", "run": "a/b c", "operations": 3, "credits": "12",
             "overage": "0", "debt": "1", "cost": 75, "open_holds": { "count": 1, "credits": "10" },
             "reversed": { "count": 0, "credits": "0" },

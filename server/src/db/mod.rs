@@ -35,6 +35,8 @@ const STATEMENTS: usize = 512;
 const ROWS_AHEAD: usize = 1024;
 /// The writing connection never stops to bring its log into the file: somebody else does.
 const NO_CHECKPOINT: &str = "0";
+/// What the log keeps of the disk after a rush, in bytes.
+const LOG_KEPT: &str = "67108864";
 /// Pages that the writing connection keeps in memory; negative is in KiB.
 const WRITER_CACHE: &str = "-32768";
 
@@ -156,7 +158,8 @@ impl Db {
         let writing = options
             .clone()
             .pragma("cache_size", WRITER_CACHE)
-            .pragma("wal_autocheckpoint", NO_CHECKPOINT);
+            .pragma("wal_autocheckpoint", NO_CHECKPOINT)
+            .pragma("journal_size_limit", LOG_KEPT);
         let writer = pool.clone().max_connections(1).connect_with(writing).await?;
         let readers = pool.max_connections(8).connect_with(options).await?;
         checkpoint::start(readers.clone(), writer.clone());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::blocks;
 use crate::catalog::{self, FreeTier};
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::db::{Db, Reads, sql};
 use crate::error::Result;
 use crate::units::Credits;
@@ -96,6 +96,7 @@ pub struct SourceLine {
     /// How much; limits only.
     pub amount: Option<i64>,
     /// Until when.
+    #[serde(serialize_with = "clock::serialize_optional")]
     pub expires_at: Option<Millis>,
 }
 

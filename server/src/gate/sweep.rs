@@ -22,7 +22,7 @@ pub async fn sweep(engine: &Engine) -> Result<usize> {
              where ended_at is null and expires_at is not null and expires_at <= $1
                  and (remaining > 0 or held = 0)
          union select org_id from holds where status = 'open' and expires_at <= $1
-         order by org_id limit $2";
+         limit $2";
     let due: Vec<(String,)> = engine.db.all(sql(text).bind(now).bind(BATCH)).await?;
     for (org_id,) in &due {
         let mut tx = engine.db.begin().await?;

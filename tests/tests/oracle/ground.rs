@@ -1,11 +1,11 @@
 //! Where the stories are played: one database with one running engine, or two on Postgres, and orgs
-//! made without pages, mail or passwords. Time is moved to whole minutes.
+//! made without pages, mail or passwords. Time is moved from tick to tick.
 
 use std::collections::BTreeMap;
 
 use server::audit::Actor;
 use server::caps;
-use server::clock::{self, MINUTE, Millis, SECOND};
+use server::clock::{self, Millis, SECOND};
 use server::config::Config;
 use server::credits::{self, NewGrant, Source};
 use server::db::{Tx, sql};
@@ -19,10 +19,12 @@ use tests::Database;
 use super::order::Rows;
 use super::rules::{CARD, FEATURE, MODELS};
 use super::wallet::Terms;
-use super::words::{self, Gift, Minute, just_after};
+use super::words::{self, Gift, TICK, Tick, middle_of};
 
-/// Fine as long as the real time that a story takes stays far from the half minute.
+/// From here on the next tick is better begun.
 const DRIFT_MAX: Millis = 20 * SECOND;
+/// All that happens in a tick must happen in its first minute, as limits are by the minute.
+const DRIFT_LAST: Millis = 55 * SECOND;
 /// The clock moves at most ten years, so a ground is left in time.
 const MOVED_MAX: Millis = 8 * 365 * clock::DAY;
 
@@ -30,8 +32,8 @@ const MOVED_MAX: Millis = 8 * 365 * clock::DAY;
 pub struct Ground {
     /// One, or two that share the database.
     pub engines: Vec<Engine>,
-    /// The minute that all the wallets live in.
-    pub now: Minute,
+    /// The tick that all the wallets live in.
+    pub now: Tick,
     /// An org that nobody else may know of.
     pub stranger: Stranger,
     database: Database,
@@ -78,18 +80,18 @@ impl Ground {
         &self.engines[0]
     }
 
-    /// Lets so many minutes pass. With none it only takes care that the minute does not end while
+    /// Lets so many ticks pass. With none it only takes care that the tick does not end while
     /// it is looked at.
-    pub async fn wait(&mut self, minutes: Minute) {
+    pub async fn wait(&mut self, ticks: Tick) {
         let real = self.engine().clock.now();
-        let drifted = real - self.now * MINUTE > DRIFT_MAX;
-        if minutes == 0 && !drifted {
+        let drifted = real - self.now * TICK > DRIFT_MAX;
+        if ticks == 0 && !drifted {
             return;
         }
-        let first = (real + MINUTE).div_euclid(MINUTE);
-        self.now = if self.now == 0 { first } else { self.now + minutes.max(1) }.max(first - 1);
-        // A second into the minute: two clocks that differ by a little agree on it.
-        let missing = self.now * MINUTE + SECOND - real;
+        let next = real.div_euclid(TICK) + 1;
+        self.now = (self.now + ticks.max(1)).max(next);
+        // A second into the tick: two clocks that differ by a little agree on it.
+        let missing = self.now * TICK + SECOND - real;
         if missing > 0 {
             let mut tx = self.begin().await;
             let seconds = (missing + SECOND - 1) / SECOND;
@@ -101,9 +103,9 @@ impl Ground {
         }
     }
 
-    /// Whether the minute is still the one that the wallets live in.
+    /// Whether the tick's first minute is not over.
     pub fn is_in_time(&self) -> bool {
-        self.engine().clock.now() - self.now * MINUTE < DRIFT_MAX + 5 * SECOND
+        self.engine().clock.now() - self.now * TICK < DRIFT_LAST
     }
 
     /// Whether the clock can be moved for another story.
@@ -111,10 +113,10 @@ impl Ground {
         self.engine().clock.moved() < MOVED_MAX
     }
 
-    /// An org on these terms, a minute old.
+    /// An org on these terms, as old as this tick.
     pub async fn make_org(&self, terms: &Terms) -> String {
         let mut tx = self.begin().await;
-        let created = self.now * MINUTE;
+        let created = self.now * TICK;
         let id = ids::new("org", created);
         let org = "insert into orgs (id, name, created_at) values ($1, 'Oracle', $2)";
         tx.execute(sql(org).bind(&id).bind(created)).await.expect("made");
@@ -144,8 +146,8 @@ impl Ground {
             source: gift.source,
             source_ref: gift.source_ref.clone(),
             amount: Credits::from_micros(gift.credits),
-            effective_at: gift.starts.map(just_after),
-            expires_at: gift.expires.map(just_after),
+            effective_at: gift.starts.map(middle_of),
+            expires_at: gift.expires.map(middle_of),
             payment: None,
             actor: Actor::Operator("oracle".to_owned()),
             reason: "given by the oracle".to_owned(),

@@ -24,7 +24,7 @@ use proptest::strategy::{Strategy as _, ValueTree};
 use ground::Ground;
 use play::{Difference, Tally, play};
 use story::{Story, WALLETS, runner, story, waits};
-use words::{KINDS, Minute};
+use words::{KINDS, Tick};
 
 const OPERATIONS: usize = 100_000;
 const OPERATIONS_LONG: usize = 1_000_000;
@@ -86,7 +86,7 @@ async fn leave(ground: Ground) {
 }
 
 /// The stories that a seed makes up, and the time they live through.
-fn make_up(seed: u64) -> (Vec<Minute>, Vec<Arc<Story>>) {
+fn make_up(seed: u64) -> (Vec<Tick>, Vec<Arc<Story>>) {
     let waits = waits().new_tree(&mut runner(seed)).expect("no story is refused").current();
     let numbers = 1..=u64::try_from(WALLETS).unwrap_or(0);
     let stories = numbers.map(|number| Arc::new(tree(seed + number).current()));
@@ -99,7 +99,7 @@ fn tree(seed: u64) -> Box<dyn ValueTree<Value = Story>> {
 }
 
 /// Plays the story at fault alone, smaller and smaller, as long as it still shows a difference.
-async fn shrink(mut ground: Ground, seed: u64, waits: &[Minute], difference: Difference) -> String {
+async fn shrink(mut ground: Ground, seed: u64, waits: &[Tick], difference: Difference) -> String {
     let begun = Instant::now();
     let place = u64::try_from(difference.story).unwrap_or(0);
     let mut tree = tree(seed + 1 + place);
@@ -124,7 +124,7 @@ async fn shrink(mut ground: Ground, seed: u64, waits: &[Minute], difference: Dif
     smallest
 }
 
-async fn fails(ground: &mut Ground, waits: &[Minute], story: Story) -> Option<String> {
+async fn fails(ground: &mut Ground, waits: &[Tick], story: Story) -> Option<String> {
     let stories = [Arc::new(story)];
     for _ in 0..TRIES {
         if let Err(difference) = play(ground, waits, &stories).await {

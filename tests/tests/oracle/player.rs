@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use server::clock::{MINUTE, SECOND};
 use server::credits::Balance;
 use server::gate::{self, Answer, Caller, Capture, Item, Line, NewHold, Operation, Request};
 use server::units::{Credits, Quantity};
@@ -13,7 +12,7 @@ use super::order::{self, Heard, Rows};
 use super::rules::METERS;
 use super::story::{Back, Giving, Need, Share, Step, Story, Twin, What};
 use super::wallet::{Use, Wallet};
-use super::words::{self, Ask, Gift, Minute, Names, Outcome};
+use super::words::{self, Ask, Gift, Names, Outcome, Tick, span};
 
 /// One org on its way through its story.
 pub struct Player {
@@ -26,8 +25,8 @@ pub struct Player {
     keys: usize,
     /// The last place in the wallet's order that was told.
     seq: i64,
-    /// Everything that was asked and answered, with its minute.
-    history: Vec<(Minute, Heard)>,
+    /// Everything that was asked and answered, with its tick.
+    history: Vec<(Tick, Heard)>,
 }
 
 /// What came back.
@@ -38,7 +37,7 @@ pub enum Reply {
 }
 
 impl Player {
-    pub fn new(org_id: String, story: Arc<Story>, now: Minute, stranger: Stranger) -> Self {
+    pub fn new(org_id: String, story: Arc<Story>, now: Tick, stranger: Stranger) -> Self {
         let wallet = Wallet::new(Arc::new(story.terms.clone()), now);
         Self {
             org_id,
@@ -88,16 +87,14 @@ impl Player {
                 Operation::Item(Item { what: need.to_use(), over: *over, at: None })
             }
             What::Hold(need, ttl) => {
-                Operation::Hold(NewHold { what: need.to_use(), ttl: *ttl * MINUTE + 30 * SECOND })
+                Operation::Hold(NewHold { what: need.to_use(), ttl: span(*ttl) })
             }
             What::Capture(back, share, over) => {
                 let (hold, used) = (hold(back)?, share.to_used());
                 Operation::Capture(Capture { hold, used, over: *over, cost: None })
             }
             What::Release(back) => Operation::Release { hold: hold(back)? },
-            What::Extend(back, ttl) => {
-                Operation::Extend { hold: hold(back)?, ttl: *ttl * MINUTE + 30 * SECOND }
-            }
+            What::Extend(back, ttl) => Operation::Extend { hold: hold(back)?, ttl: span(*ttl) },
             What::Reverse(back) => {
                 let usage = self.pick_usage(*back)?;
                 Operation::Reverse { usage, reason: "the oracle says so".to_owned() }
@@ -212,9 +209,9 @@ impl Player {
     /// Everything that happened, for people.
     pub fn transcript(&self) -> String {
         let mut text = format!("{:?}", self.story.terms);
-        for (minute, one) in &self.history {
-            let at = minute - self.wallet.created;
-            text += &format!("\n  minute {at}: {}\n      -> {:?}", one.ask, one.outcome);
+        for (tick, one) in &self.history {
+            let at = tick - self.wallet.created;
+            text += &format!("\n  tick {at}: {}\n      -> {:?}", one.ask, one.outcome);
         }
         text
     }

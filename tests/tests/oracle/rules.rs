@@ -3,7 +3,7 @@
 use server::gate::{self, Over};
 
 use super::wallet::Wallet;
-use super::words::Refused;
+use super::words::{Refused, TICKS_A_DAY};
 
 /// Millionths in one.
 const MICRO: i128 = 1_000_000;
@@ -152,7 +152,7 @@ impl Wallet {
     fn window(&self, span: &str) -> i64 {
         match span {
             "minute" => self.now,
-            "day" => self.now.div_euclid(24 * 60),
+            "day" => self.now.div_euclid(TICKS_A_DAY),
             _ => self.month,
         }
     }

@@ -13,7 +13,7 @@ use server::gate::Over;
 
 use super::rules::METERS;
 use super::wallet::Terms;
-use super::words::Minute;
+use super::words::{TICKS_A_DAY, Tick};
 
 /// How many wallets live through the same time.
 pub const WALLETS: usize = 64;
@@ -58,14 +58,14 @@ pub enum What {
     Consume(Need),
     /// Charge a use that happened.
     Item(Need, Over),
-    /// Set credits aside, for so many minutes.
-    Hold(Need, Minute),
+    /// Set credits aside, for so many ticks.
+    Hold(Need, Tick),
     /// Charge the hold made so many holds ago.
     Capture(Back, Share, Over),
     /// Give it back.
     Release(Back),
     /// Give it more time.
-    Extend(Back, Minute),
+    Extend(Back, Tick),
     /// Take back the use charged so many uses ago.
     Reverse(Back),
     /// Give back what a workflow holds.
@@ -120,10 +120,10 @@ pub struct Giving {
     pub source: Source,
     /// Millionths of a credit.
     pub credits: i64,
-    /// For how many minutes.
-    pub lives: Option<Minute>,
-    /// In how many minutes it may be spent, where not at once.
-    pub starts: Option<Minute>,
+    /// For how many ticks.
+    pub lives: Option<Tick>,
+    /// In how many ticks it may be spent, where not at once.
+    pub starts: Option<Tick>,
     /// Whether the source is the same as last time.
     pub again: bool,
 }
@@ -136,14 +136,14 @@ pub fn runner(seed: u64) -> TestRunner {
     TestRunner::new_with_rng(Config::default(), rng)
 }
 
-/// How many minutes pass before each round: mostly none, sometimes a month.
-pub fn waits() -> impl Strategy<Value = Vec<Minute>> {
+/// How many ticks pass before each round: mostly none, sometimes a month.
+pub fn waits() -> impl Strategy<Value = Vec<Tick>> {
     let wait = prop_oneof![
         10 => Just(0),
         3 => 1..4_i64,
-        4 => 20..400_i64,
-        2 => 400..1_600_i64,
-        1 => (10..33_i64).prop_map(|days| days * 24 * 60),
+        4 => 4..40_i64,
+        2 => 40..160_i64,
+        1 => (10..33_i64).prop_map(|days| days * TICKS_A_DAY),
     ];
     vec(wait, ROUNDS)
 }
@@ -192,10 +192,10 @@ fn what() -> impl Strategy<Value = What> {
     prop_oneof![
         20 => need().prop_map(What::Consume),
         10 => (need(), over()).prop_map(|(need, over)| What::Item(need, over)),
-        22 => (need(), minutes()).prop_map(|(need, ttl)| What::Hold(need, ttl)),
+        22 => (need(), ticks()).prop_map(|(need, ttl)| What::Hold(need, ttl)),
         20 => (back(), share(), over()).prop_map(|(b, share, over)| What::Capture(b, share, over)),
         6 => back().prop_map(What::Release),
-        3 => (back(), minutes()).prop_map(|(back, ttl)| What::Extend(back, ttl)),
+        3 => (back(), ticks()).prop_map(|(back, ttl)| What::Extend(back, ttl)),
         8 => back().prop_map(What::Reverse),
         2 => (0..4_usize).prop_map(What::ReleaseRun),
         8 => giving().prop_map(What::Give),
@@ -239,8 +239,8 @@ fn over() -> impl Strategy<Value = Over> {
     prop_oneof![Just(Over::Deny), Just(Over::UseAvailable), Just(Over::Overage), Just(Over::Debt),]
 }
 
-fn minutes() -> impl Strategy<Value = Minute> {
-    prop_oneof![3 => 1..60_i64, 2 => 60..1_439_i64]
+fn ticks() -> impl Strategy<Value = Tick> {
+    prop_oneof![3 => 0..6_i64, 2 => 6..TICKS_A_DAY]
 }
 
 fn back() -> impl Strategy<Value = Back> {
@@ -269,8 +269,8 @@ fn giving() -> impl Strategy<Value = Giving> {
         Just(Source::Pack),
         Just(Source::Manual),
     ];
-    let lives = option::of(prop_oneof![1..400_i64, 400..20_000_i64]);
-    let starts = option::weighted(0.1, 0..300_i64);
+    let lives = option::of(prop_oneof![0..40_i64, 40..2_000_i64]);
+    let starts = option::weighted(0.1, 0..30_i64);
     (source, quantity(1..40_000_000), lives, starts, proptest::bool::weighted(0.1)).prop_map(
         |(source, credits, lives, starts, again)| Giving { source, credits, lives, starts, again },
     )

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use server::clock;
 
-use super::words::{Balance, Minute};
+use super::words::{Balance, TICK, Tick};
 
 /// One org as the oracle sees it.
 #[derive(Clone, Debug)]
 pub struct Wallet {
     pub terms: Arc<Terms>,
-    pub now: Minute,
-    /// The org's first minute: its months are counted from here.
-    pub created: Minute,
+    pub now: Tick,
+    /// The org's first tick: its months are counted from here.
+    pub created: Tick,
     /// Which of its months runs.
     pub month: i64,
     /// In the order in which they are spent.
@@ -51,10 +51,10 @@ pub struct Terms {
 pub struct Grant {
     pub id: String,
     pub priority: i64,
-    /// It may be spent from half a minute after this one on.
-    pub starts: Option<Minute>,
-    /// It lapses half a minute after this one.
-    pub expires: Option<Minute>,
+    /// It may be spent from the middle of this tick on.
+    pub starts: Option<Tick>,
+    /// It lapses in the middle of this tick.
+    pub expires: Option<Tick>,
     /// What can still be spent of it.
     pub left: i64,
 }
@@ -75,8 +75,8 @@ pub struct Hold {
     pub parts: Vec<Part>,
     /// What no grant covers.
     pub overage: i64,
-    /// Its time is over half a minute after this one.
-    pub expires: Minute,
+    /// Its time is over in the middle of this tick.
+    pub expires: Tick,
     /// Whether it is charged then.
     pub charges: bool,
     pub status: &'static str,
@@ -96,7 +96,7 @@ pub struct Use {
     pub debt: i64,
     pub hold: Option<String>,
     pub late: bool,
-    pub at: Minute,
+    pub at: Tick,
     /// The month it counts in.
     pub month: i64,
     pub reversed: bool,
@@ -124,7 +124,7 @@ pub enum Effect {
 
 impl Wallet {
     /// An empty one.
-    pub fn new(terms: Arc<Terms>, created: Minute) -> Self {
+    pub fn new(terms: Arc<Terms>, created: Tick) -> Self {
         Self {
             terms,
             now: created,
@@ -164,8 +164,8 @@ impl Wallet {
 
     fn turn_month(&mut self) {
         let month_ends = |month| {
-            let created = self.created * clock::MINUTE;
-            clock::add_months(created, month + 1).div_euclid(clock::MINUTE)
+            let created = self.created * TICK;
+            clock::add_months(created, month + 1).div_euclid(TICK)
         };
         let mut month = self.month;
         while month_ends(month) <= self.now {
@@ -198,7 +198,7 @@ impl Wallet {
         }
         self.grants.push(grant);
         self.grants.sort_by_key(|grant| {
-            (grant.priority, grant.expires.unwrap_or(Minute::MAX), grant.id.clone())
+            (grant.priority, grant.expires.unwrap_or(Tick::MAX), grant.id.clone())
         });
     }
 
@@ -264,7 +264,7 @@ impl Wallet {
 
 impl Grant {
     /// Whether it may be spent already.
-    fn has_begun(&self, now: Minute) -> bool {
+    fn has_begun(&self, now: Tick) -> bool {
         self.starts.is_none_or(|starts| starts < now)
     }
 }

@@ -11,8 +11,14 @@ use server::credits::Source;
 use server::gate::{Answer, Request, Use};
 use server::units::{Credits, Quantity};
 
-/// Minutes since 1970: the oracle's time. Whatever ends, ends half a minute past one.
-pub type Minute = i64;
+/// The oracle's time: steps of ten minutes, counted from 1970. Whatever is done is done in the
+/// first minute of one, and whatever ends, ends in the middle of one.
+pub type Tick = i64;
+
+/// How long a tick is.
+pub const TICK: Millis = 10 * clock::MINUTE;
+/// How many there are in a day.
+pub const TICKS_A_DAY: Tick = clock::DAY / TICK;
 
 /// One thing that is asked of the engine.
 #[derive(Clone, Debug)]
@@ -46,10 +52,10 @@ pub struct Gift {
     pub source_ref: String,
     /// How much.
     pub credits: i64,
-    /// It may be spent from half a minute after this one on; at once where there is none.
-    pub starts: Option<Minute>,
-    /// It lapses half a minute after this one.
-    pub expires: Option<Minute>,
+    /// It may be spent from the middle of this tick on; at once where there is none.
+    pub starts: Option<Tick>,
+    /// It lapses in the middle of this tick.
+    pub expires: Option<Tick>,
 }
 
 /// What was answered, reduced to what must be foreseen.
@@ -147,7 +153,7 @@ pub struct Used {
     /// Whether its hold was over when it was captured.
     pub late: bool,
     pub reversed: bool,
-    pub at: Minute,
+    pub at: Tick,
     /// Whether a ceiling was passed that does not refuse.
     pub warned: bool,
     pub balance: Balance,
@@ -160,7 +166,7 @@ pub struct Held {
     pub credits: i64,
     pub overage: i64,
     pub captured: i64,
-    pub expires: Minute,
+    pub expires: Tick,
     pub warned: bool,
     pub balance: Balance,
 }
@@ -237,7 +243,7 @@ fn used(body: &Value) -> Option<Used> {
         hold: text(&body["hold"]),
         late: body["late"].as_bool()?,
         reversed: !body["reversed_at"].is_null(),
-        at: minute(&body["at"])?,
+        at: tick(&body["at"])?,
         warned: warned(body)?,
         balance: balance(&body["balance"])?,
     })
@@ -250,7 +256,7 @@ fn held(body: &Value) -> Option<Held> {
         credits: credits(&body["credits"])?,
         overage: credits(&body["overage"])?,
         captured: credits(&body["captured"])?,
-        expires: minute(&body["expires_at"])?,
+        expires: tick(&body["expires_at"])?,
         warned: warned(body)?,
         balance: balance(&body["balance"])?,
     })
@@ -291,17 +297,22 @@ fn credits(value: &Value) -> Option<i64> {
     value.as_str()?.parse().ok().map(Credits::micros)
 }
 
-fn minute(value: &Value) -> Option<Minute> {
-    clock::parse_rfc3339(value.as_str()?).map(|at| at.div_euclid(clock::MINUTE))
+fn tick(value: &Value) -> Option<Tick> {
+    clock::parse_rfc3339(value.as_str()?).map(|at| at.div_euclid(TICK))
 }
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// The half minute after a minute, at which things end.
-pub fn just_after(minute: Minute) -> Millis {
-    minute * clock::MINUTE + 30 * clock::SECOND
+/// The middle of a tick, in which things end.
+pub fn middle_of(tick: Tick) -> Millis {
+    tick * TICK + TICK / 2
+}
+
+/// From a tick to the middle of another, so many ticks later.
+pub fn span(ticks: Tick) -> Millis {
+    middle_of(ticks)
 }
 
 /// A use of a meter and nothing more.

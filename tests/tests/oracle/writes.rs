@@ -6,7 +6,7 @@ use server::gate::{self, Capture, NewHold, Operation, Over, Request};
 
 use super::rules::{self, Borne, METERS, Price, refuse};
 use super::wallet::{Effect, Grant, Hold, Kept, Part, Use, Wallet};
-use super::words::{Ask, Gift, Held, Names, Outcome, Refused, Used};
+use super::words::{Ask, Gift, Held, Names, Outcome, Refused, TICK, Used};
 
 type Done = Result<(Outcome, Effect), Refused>;
 
@@ -108,7 +108,7 @@ impl Wallet {
             credits,
             parts,
             overage,
-            expires: self.now + new.ttl.div_euclid(clock::MINUTE),
+            expires: self.now + new.ttl.div_euclid(TICK),
             charges: METERS.iter().any(|meter| meter.name == what.meter && meter.charges),
             status: "open",
             captured: 0,
@@ -180,7 +180,7 @@ impl Wallet {
 
     fn extend(&mut self, hold: &str, ttl: clock::Millis) -> Done {
         let place = self.find_open(hold)?;
-        let until = self.now + ttl.div_euclid(clock::MINUTE);
+        let until = self.now + ttl.div_euclid(TICK);
         let hold = &mut self.holds[place];
         hold.expires = hold.expires.max(until);
         Ok((self.show(place, false), Effect::None))

@@ -166,7 +166,6 @@ async fn no_statement_of_the_hot_path_or_the_ledger_reads_a_growing_table_from_e
     for scan in ["select id from usages u where cost = $1", "select count(*) from operations"] {
         assert_eq!(planner.scans(scan).await.len(), 1, "{scan} went unnoticed");
     }
-    drop(planner);
     shrink(&world).await;
     world.end().await;
 }
@@ -219,7 +218,6 @@ async fn read(program: &Program, usage: &str) {
         "usage?meter=text&member=ann&run=r1&from=2026-01-01T00:00:00Z",
         "usage?key=a",
         "usage?group_by=day",
-        "usage?group_by=meter",
         "usage?group_by=run&limit=1",
         "runs/r1",
         &format!("usage?limit=1&starting_after={usage}"),
@@ -249,8 +247,11 @@ async fn grow(world: &World) {
             each * ORGS
         );
         tx.execute(sql(text)).await.expect("grown");
+        // Postgres does so by itself; nobody does it for SQLite, which plans without.
+        if world.database.is_postgres() {
+            tx.execute(sql(format!("analyze {table}"))).await.expect("analyzed");
+        }
     }
-    tx.execute(sql("analyze")).await.expect("analyzed");
     tx.commit().await.expect("committed");
 }
 
@@ -295,8 +296,7 @@ impl Planner {
         }
         let mut connection = PgConnection::connect(url).await.expect("connected");
         // A plan that was made for any values is the one that a prepared statement ends up with.
-        let generic = "set plan_cache_mode = force_generic_plan";
-        connection.execute(generic).await.expect("set");
+        connection.execute("set plan_cache_mode = force_generic_plan").await.expect("set");
         let text = "select table_name::text, column_name::text, data_type::text
              from information_schema.columns where table_schema = 'public'";
         let rows = connection.fetch_all(text).await.expect("read");

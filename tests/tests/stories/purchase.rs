@@ -171,6 +171,9 @@ async fn a_failed_renewal_is_forgiven_for_its_grace_and_then_refused_until_paid(
     world.advance(4 * 86_400).await;
     let refused = program.consume("c", "text", 1).await;
     assert_eq!((refused.status.as_u16(), refused.code()), (402, "payment_past_due"));
+    let entitled = program.get("entitlements").await.body;
+    let since = entitled["blocks"][0]["since"].as_str().expect("a time as programs read it");
+    assert!(server::clock::parse_rfc3339(since).is_some(), "{since}");
     world.end().await;
 }
 
