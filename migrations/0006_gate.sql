@@ -181,6 +181,15 @@ create table member_caps (
     primary key (org_id, member)
 );
 
+-- What a member used in a period, added to by the transaction that charges it.
+create table member_uses (
+    org_id text not null references orgs (id),
+    member text not null,
+    period_start bigint not null,
+    credits bigint not null,
+    primary key (org_id, member, period_start)
+);
+
 -- Corrections by hand, each once per key.
 create table adjustments (
     id text not null primary key,

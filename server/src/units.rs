@@ -42,9 +42,22 @@ impl Credits {
         self.0.checked_sub(other.0).map(Self)
     }
 
+    /// What is left after taking `other` away; nothing where that is more.
+    pub fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0).max(0))
+    }
+
     /// Whether there is more than nothing.
     pub fn is_positive(self) -> bool {
         self.0 > 0
+    }
+}
+
+/// For showing: a sum that does not fit is shown as the most there can be. Balances are never made
+/// so; the ledger refuses what does not fit.
+impl std::iter::Sum for Credits {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        Self(all.fold(0, |sum, one| sum.saturating_add(one.0)))
     }
 }
 

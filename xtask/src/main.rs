@@ -46,7 +46,7 @@ enum Command {
     Verify {
         /// The parts to run, in the order they are listed (default: all).
         parts: Vec<verify::Part>,
-        /// Add the long runs: the tests marked `#[ignore]`.
+        /// Let what repeats repeat for long: the oracle, the kills.
         #[arg(long)]
         long: bool,
     },

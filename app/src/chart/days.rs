@@ -200,7 +200,7 @@ fn slot(names: &[String], meter: &str) -> usize {
 }
 
 fn total<'a>(rows: impl Iterator<Item = &'a DayMeter>) -> Credits {
-    rows.fold(Credits::ZERO, |sum, row| sum.plus(row.credits).unwrap_or(sum))
+    rows.map(|row| row.credits).sum()
 }
 
 /// A round step and the axis' top, in millionths: at most five steps of 1, 2 or 5.

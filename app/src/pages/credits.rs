@@ -5,7 +5,6 @@ use server::auth::{Permission, Who};
 use server::credits::{self, Grant, Movement, Page};
 use server::engine::Engine;
 use server::gate;
-use server::units::Credits;
 
 use super::dashboard::stat;
 use crate::error::AppError;
@@ -29,7 +28,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let (movements, more) = credits::statement(&engine.db, &who.org_id, &page).await?;
     let sum = |wanted: fn(&str) -> bool| {
         let open = balance.grants.iter().filter(|grant| wanted(&grant.source));
-        open.fold(Credits::ZERO, |sum, grant| sum.plus(grant.remaining).unwrap_or(sum))
+        open.map(|grant| grant.remaining).sum()
     };
     let included = sum(|source| matches!(source, "allowance" | "free"));
     let bought = sum(|source| source == "pack");

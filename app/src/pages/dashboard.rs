@@ -69,7 +69,7 @@ impl Standing {
     pub fn bought(&self) -> Credits {
         let open = self.balance.grants.iter();
         let bought = open.filter(|grant| !matches!(grant.source.as_str(), "allowance" | "free"));
-        bought.fold(Credits::ZERO, |sum, grant| sum.plus(grant.remaining).unwrap_or(sum))
+        bought.map(|grant| grant.remaining).sum()
     }
 
     /// The bar; none where nothing was granted in this period.

@@ -100,7 +100,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         ..UsageQuery::default()
     };
     let (lines, more) = usage::list(&engine.db, &who.org_id, &query).await?;
-    let total = days.iter().fold(Credits::ZERO, |sum, day| sum.plus(day.credits).unwrap_or(sum));
+    let total = days.iter().map(|day| day.credits).sum::<Credits>();
     let count: i64 = days.iter().map(|day| day.count).sum();
     let about = format!(
         "{} in {}, {} (UTC)",

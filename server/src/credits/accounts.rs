@@ -24,18 +24,6 @@ pub enum Account {
 }
 
 impl Account {
-    /// Every account.
-    pub const ALL: [Self; 8] = [
-        Self::Granted,
-        Self::Available,
-        Self::Held,
-        Self::Consumed,
-        Self::Expired,
-        Self::ClawedBack,
-        Self::Debt,
-        Self::Overage,
-    ];
-
     /// The word stored.
     pub fn word(self) -> &'static str {
         match self {
@@ -48,11 +36,6 @@ impl Account {
             Self::Debt => "debt",
             Self::Overage => "overage",
         }
-    }
-
-    /// From the word stored.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|account| account.word() == word)
     }
 }
 

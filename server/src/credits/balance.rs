@@ -94,7 +94,7 @@ pub fn of_book(book: &Book, at: Millis) -> Balance {
 fn allowance(book: &Book, at: Millis) -> AllowanceView {
     let (granted, used) = book.allowance(at).unwrap_or_default();
     let open = book.grants.iter().filter(|grant| grant.is_allowance() && grant.is_spendable(at));
-    let remaining = open.fold(Credits::ZERO, |sum, grant| sum.plus(grant.remaining).unwrap_or(sum));
+    let remaining = open.map(|grant| grant.remaining).sum();
     AllowanceView {
         granted,
         used,

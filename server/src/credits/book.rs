@@ -4,6 +4,8 @@
 //! writes back what happened, many wallets at once. Every movement goes from one account to
 //! another, so that an operation always sums to zero.
 
+use std::collections::BTreeMap;
+
 use crate::audit::Actor;
 use crate::clock::{self, Millis};
 use crate::error::{Error, Result};
@@ -25,6 +27,9 @@ pub struct Book {
     pub holds: Vec<Hold>,
     /// What was used in this book and is not written yet.
     pub usages: Vec<Usage>,
+    /// What members used in this book, in millionths of a credit, and is not written yet; less than
+    /// nothing where use was taken back.
+    pub by_member: BTreeMap<String, i64>,
     pub(super) operations: Vec<OperationRow>,
     pub(super) entries: Vec<EntryRow>,
     pub(super) changed: bool,
@@ -34,8 +39,16 @@ impl Book {
     /// Opens a book over rows that were read.
     pub fn new(wallet: Wallet, mut grants: Vec<Grant>, holds: Vec<Hold>) -> Self {
         grants.sort_by(|a, b| a.burn_order().cmp(&b.burn_order()));
-        let (usages, operations, entries) = (Vec::new(), Vec::new(), Vec::new());
-        Self { wallet, grants, holds, usages, operations, entries, changed: false }
+        Self {
+            wallet,
+            grants,
+            holds,
+            usages: Vec::new(),
+            by_member: BTreeMap::new(),
+            operations: Vec::new(),
+            entries: Vec::new(),
+            changed: false,
+        }
     }
 
     /// The time of an operation begun now: never before the last one. (D18)
@@ -45,9 +58,13 @@ impl Book {
 
     /// Books what is due at `at`: the turn of the period, holds whose time is over, lapsed grants.
     /// The period turns first: a hold that is charged now counts in the period of now, as its usage
-    /// does. (D11, D16, D17)
+    /// does. A parked wallet waits: what is due is subtracted by reads, and booked once its books
+    /// are mended. (D11, D16, D17, F1)
     pub fn settle(&mut self, at: Millis) -> Result<()> {
         self.turn_period(at);
+        if self.wallet.parked_at.is_some() {
+            return Ok(());
+        }
         for index in 0..self.holds.len() {
             if self.holds[index].is_open() && self.holds[index].expires_at <= at {
                 self.expire_hold(index, at)?;
@@ -213,8 +230,14 @@ impl Book {
         Ok(id)
     }
 
-    /// Counts use in the current period.
-    pub fn count_used(&mut self, credits: Credits, overage: Credits) -> Result<()> {
+    /// Counts use in the current period, and as its member's.
+    pub fn count_used(
+        &mut self,
+        member: Option<&str>,
+        credits: Credits,
+        overage: Credits,
+    ) -> Result<()> {
+        self.count_member(member, credits.micros());
         self.wallet.period_used = add(self.wallet.period_used, credits.micros())?;
         self.wallet.overage = add(self.wallet.overage, overage.micros())?;
         self.changed = true;
@@ -222,11 +245,18 @@ impl Book {
     }
 
     /// Takes use of the current period back.
-    pub fn uncount_used(&mut self, credits: Credits, overage: Credits) {
-        let less = |whole: Credits, part| whole.minus(part).unwrap_or_default().max(Credits::ZERO);
-        self.wallet.period_used = less(self.wallet.period_used, credits);
-        self.wallet.overage = less(self.wallet.overage, overage);
+    pub fn uncount_used(&mut self, member: Option<&str>, credits: Credits, overage: Credits) {
+        self.count_member(member, -credits.micros());
+        self.wallet.period_used = self.wallet.period_used.less(credits);
+        self.wallet.overage = self.wallet.overage.less(overage);
         self.changed = true;
+    }
+
+    fn count_member(&mut self, member: Option<&str>, credits: i64) {
+        if let Some(member) = member {
+            let used = self.by_member.entry(member.to_owned()).or_default();
+            *used = used.saturating_add(credits);
+        }
     }
 
     /// Ends the grants of which nothing is left and nothing will come, so that they are not read
@@ -252,7 +282,7 @@ impl Book {
             return None;
         }
         let sum = |pick: fn(&Grant) -> Credits| {
-            live.iter().fold(Credits::ZERO, |sum, grant| sum.plus(pick(grant)).unwrap_or(sum))
+            live.iter().map(|grant| pick(grant)).sum::<Credits>()
         };
         Some((sum(|grant| grant.amount), sum(|grant| grant.consumed)))
     }
@@ -260,7 +290,7 @@ impl Book {
     /// What can be spent at `at`: grants that are due but not booked yet do not count. (I2, D17)
     pub fn spendable(&self, at: Millis) -> Credits {
         let open = self.grants.iter().filter(|grant| grant.is_spendable(at));
-        open.fold(Credits::ZERO, |sum, grant| sum.plus(grant.remaining).unwrap_or(sum))
+        open.map(|grant| grant.remaining).sum()
     }
 
     /// The place of a grant in this book.

@@ -37,11 +37,11 @@ impl Book {
 
     fn settle_claw(&mut self, index: usize, at: Millis) -> Result<()> {
         let grant = &self.grants[index];
-        let missing = less(less(grant.claw_target, grant.clawed_back), grant.claw_debt);
+        let missing = grant.claw_target.less(grant.clawed_back).less(grant.claw_debt);
         let now = missing.min(grant.remaining);
         // What lapsed did the customer no good: it is taken before anything is owed.
-        let lapsed = less(missing, now).min(grant.expired);
-        let owed = less(less(less(missing, now), lapsed), grant.held);
+        let lapsed = missing.less(now).min(grant.expired);
+        let owed = missing.less(now).less(lapsed).less(grant.held);
         let mut moves = Vec::new();
         if now.is_positive() {
             moves.push(Move::of(index, Account::Available, Account::ClawedBack, now));
@@ -67,9 +67,9 @@ impl Book {
     fn reinstate(&mut self, index: usize, at: Millis) -> Result<()> {
         let grant = &self.grants[index];
         let taken = grant.clawed_back.plus(grant.claw_debt).unwrap_or(grant.clawed_back);
-        let surplus = less(taken, grant.claw_target);
+        let surplus = taken.less(grant.claw_target);
         let forgiven = surplus.min(grant.claw_debt).min(self.wallet.debt);
-        let returned = less(surplus, forgiven).min(grant.clawed_back);
+        let returned = surplus.less(forgiven).min(grant.clawed_back);
         let mut moves = Vec::new();
         if forgiven.is_positive() {
             moves.push(Move::free(Account::ClawedBack, Account::Debt, forgiven));
@@ -79,7 +79,7 @@ impl Book {
             moves.push(self.give_back(&id, Account::ClawedBack, returned, at)?);
         }
         // A debt that another grant has paid meanwhile comes back as credits.
-        let repaid = less(less(surplus, forgiven), returned);
+        let repaid = surplus.less(forgiven).less(returned);
         if repaid.is_positive() {
             moves.push(Move::free(Account::ClawedBack, Account::Granted, repaid));
         }
@@ -90,7 +90,7 @@ impl Book {
         let act = Act { kind: Kind::Reinstate, at, actor: &Actor::System, reason };
         let operation_id = self.post(&act, &moves)?;
         let grant = &mut self.grants[index];
-        grant.claw_debt = less(less(grant.claw_debt, forgiven), repaid);
+        grant.claw_debt = grant.claw_debt.less(forgiven).less(repaid);
         grant.changed = true;
         if repaid.is_positive() {
             let grant = self.new_grant(Source::Manual, operation_id, repaid, at, None);
@@ -128,8 +128,4 @@ impl Book {
         self.close_spent(act.at);
         Ok(true)
     }
-}
-
-fn less(whole: Credits, part: Credits) -> Credits {
-    whole.minus(part).unwrap_or(Credits::ZERO).max(Credits::ZERO)
 }

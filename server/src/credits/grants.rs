@@ -85,7 +85,7 @@ pub async fn set_allowance(tx: &mut Tx, allowance: Allowance, now: Millis) -> Re
     book.settle(at)?;
     let source_ref = format!("{}:{}", allowance.item, allowance.period.0);
     let granted = granted_for(tx, &source_ref).await?;
-    let missing = allowance.target.minus(granted).unwrap_or(Credits::ZERO);
+    let missing = allowance.target.less(granted);
     let over = allowance.grace_until <= at;
     if missing.is_positive() && !over {
         hand_over(&mut book, &allowance, at)?;
@@ -169,7 +169,7 @@ pub async fn claw_back(
     for id in granted {
         let index = book.grant_index(&id)?;
         let part = left.min(book.grants[index].amount);
-        left = left.minus(part).unwrap_or(Credits::ZERO);
+        left = left.less(part);
         book.claw_to(index, part, at)?;
     }
     book.close_spent(at);

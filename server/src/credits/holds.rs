@@ -16,7 +16,7 @@ impl Book {
     /// Sets credits aside for this hold, of which `hold.overage` is covered by no grant. The caller
     /// has seen that the rest is there.
     pub fn hold(&mut self, act: &Act<'_>, hold: Hold) -> Result<usize> {
-        let covered = hold.credits.minus(hold.overage).unwrap_or(Credits::ZERO);
+        let covered = hold.credits.less(hold.overage);
         let mut moves = Vec::new();
         let mut parts = Vec::new();
         for (index, amount) in self.plan_spend(covered, act.at).0 {
@@ -47,9 +47,10 @@ impl Book {
         if beyond.is_positive() {
             self.plan_charge(&mut moves, &mut charged, beyond, uncovered, act.at);
         }
-        charged.operation_id = self.post(act, &moves)?;
+        self.post(act, &moves)?;
         charged.seq = self.wallet.seq;
-        self.count_used(credits, charged.overage)?;
+        let member = self.holds[index].member.clone();
+        self.count_used(member.as_deref(), credits, charged.overage)?;
         let status = if act.kind == Kind::ExpireHold { "expired" } else { "captured" };
         self.end_hold(index, status, act.at);
         self.holds[index].captured = credits;
@@ -84,7 +85,7 @@ impl Book {
             return self.release(&act, index);
         }
         let charged = self.capture(&act, index, hold.credits, Uncovered::default())?;
-        let usage = usage_of(&hold, &charged, at);
+        let usage = hold.usage(&charged, at);
         self.holds[index].usage_id = Some(usage.id.clone());
         self.usages.push(usage);
         Ok(())
@@ -152,38 +153,40 @@ impl Book {
     }
 }
 
-/// What a hold is charged with that nobody captured in time.
-fn usage_of(hold: &Hold, charged: &Charged, at: Millis) -> Usage {
-    Usage {
-        id: ids::new("usage", at),
-        org_id: hold.org_id.clone(),
-        seq: charged.seq,
-        line: 0,
-        hold_id: Some(hold.id.clone()),
-        key: hold.key.clone(),
-        meter: hold.meter.clone(),
-        model: hold.model.clone(),
-        feature: hold.feature.clone(),
-        quantity: hold.quantity,
-        credits: hold.credits,
-        overage: charged.overage,
-        debt: charged.debt,
-        run: hold.run.clone(),
-        member: hold.member.clone(),
-        api_key_id: hold.api_key_id.clone(),
-        rate_card: hold.rate_card.clone(),
-        cost: None,
-        metadata: hold.metadata.clone(),
-        at,
-        occurred_at: None,
-        late: false,
-        reversed_at: None,
+impl Hold {
+    /// A use that this hold is charged with: one line, named by the hold, that cost all of it.
+    pub fn usage(&self, charged: &Charged, at: Millis) -> Usage {
+        Usage {
+            id: ids::new("usage", at),
+            org_id: self.org_id.clone(),
+            seq: charged.seq,
+            line: 0,
+            hold_id: Some(self.id.clone()),
+            key: self.key.clone(),
+            meter: self.meter.clone(),
+            model: self.model.clone(),
+            feature: self.feature.clone(),
+            quantity: self.quantity,
+            credits: self.credits,
+            overage: charged.overage,
+            debt: charged.debt,
+            run: self.run.clone(),
+            member: self.member.clone(),
+            api_key_id: self.api_key_id.clone(),
+            rate_card: self.rate_card.clone(),
+            cost: None,
+            metadata: self.metadata.clone(),
+            at,
+            occurred_at: None,
+            late: false,
+            reversed_at: None,
+        }
     }
 }
 
 /// Takes from `left` what fits into `amount`: what was taken, and the rest of the amount.
 fn split(amount: Credits, left: &mut Credits) -> (Credits, Credits) {
     let taken = amount.min(*left);
-    *left = left.minus(taken).unwrap_or(Credits::ZERO);
-    (taken, amount.minus(taken).unwrap_or(Credits::ZERO))
+    *left = left.less(taken);
+    (taken, amount.less(taken))
 }

@@ -89,7 +89,7 @@ fn spend(book: &mut Book, credits: Credits, at: Millis) -> bool {
     let fits = fits(book, credits, at);
     if fits {
         let act = act(Kind::Consume, at);
-        book.consume(&act, credits, Uncovered::default()).expect("it fits");
+        book.consume(&act, credits, Uncovered::default(), None).expect("it fits");
     }
     fits
 }

@@ -32,9 +32,7 @@ impl Uncovered {
 /// What was charged, and who paid.
 #[derive(Clone, Debug, Default)]
 pub struct Charged {
-    /// The operation.
-    pub operation_id: String,
-    /// Its place in the wallet's order.
+    /// The operation's place in the wallet's order.
     pub seq: i64,
     /// Which grants paid, in the order in which they were asked.
     pub from: Vec<(String, Credits)>,
@@ -66,27 +64,28 @@ impl Book {
             }
             if grant.is_spendable(at) {
                 let part = left.min(grant.remaining);
-                left = left.minus(part).unwrap_or(Credits::ZERO);
+                left = left.less(part);
                 parts.push((index, part));
             }
         }
         (parts, Shortfall(left))
     }
 
-    /// Charges `credits`, of which `uncovered` is paid by no grant. The caller has seen that the
-    /// rest is there.
+    /// Charges `credits` for this member's use, of which `uncovered` is paid by no grant. The
+    /// caller has seen that the rest is there.
     pub fn consume(
         &mut self,
         act: &Act<'_>,
         credits: Credits,
         uncovered: Uncovered,
+        member: Option<&str>,
     ) -> Result<Charged> {
         let mut moves = Vec::new();
         let mut charged = Charged::default();
         self.plan_charge(&mut moves, &mut charged, credits, uncovered, act.at);
-        charged.operation_id = self.post(act, &moves)?;
+        self.post(act, &moves)?;
         charged.seq = self.wallet.seq;
-        self.count_used(credits, charged.overage)?;
+        self.count_used(member, credits, charged.overage)?;
         self.settle_claws(act.at)?;
         Ok(charged)
     }
@@ -100,7 +99,7 @@ impl Book {
         uncovered: Uncovered,
         at: Millis,
     ) {
-        let covered = credits.minus(uncovered.sum()).unwrap_or(Credits::ZERO);
+        let covered = credits.less(uncovered.sum());
         for (index, amount) in self.plan_spend(covered, at).0 {
             moves.push(Move::of(index, Account::Available, Account::Consumed, amount));
             charged.add(&self.grants[index].id, amount);
@@ -127,8 +126,8 @@ impl Book {
                 moves.push(self.give_back(id, Account::Consumed, part.amount, act.at)?);
             } else if from == Account::Debt.word() {
                 let still = part.amount.min(owed);
-                owed = owed.minus(still).unwrap_or(Credits::ZERO);
-                let rest = part.amount.minus(still).unwrap_or(Credits::ZERO);
+                owed = owed.less(still);
+                let rest = part.amount.less(still);
                 if still.is_positive() {
                     moves.push(Move::free(Account::Consumed, Account::Debt, still));
                 }

@@ -199,5 +199,6 @@ pub async fn save(tx: &mut Tx, books: impl Iterator<Item = &mut Book>) -> Result
     tx.insert_many(&ENTRIES, written.entries).await?;
     tx.insert_many(&NEW_HOLDS, written.new_holds).await?;
     tx.update_many(&HOLDS, written.holds).await?;
-    usage::save(tx, &written.usages).await
+    usage::save(tx, &written.usages).await?;
+    usage::count_members(tx, written.by_member).await
 }

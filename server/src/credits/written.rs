@@ -3,7 +3,7 @@
 use crate::db::{Arg, Bulk, Change};
 use crate::error::{Error, Result};
 use crate::units::Credits;
-use crate::usage::Usage;
+use crate::usage::{MemberUses, Usage};
 
 use super::book::Book;
 use super::rows::{Grant, Hold, Wallet};
@@ -153,6 +153,7 @@ pub(super) struct Written {
     pub new_holds: Vec<Vec<Arg>>,
     pub holds: Vec<Vec<Arg>>,
     pub usages: Vec<Usage>,
+    pub by_member: MemberUses,
 }
 
 impl Written {
@@ -190,6 +191,10 @@ impl Written {
         book.holds.retain(Hold::is_open);
         self.take_operations(book);
         self.usages.append(&mut book.usages);
+        for (member, credits) in std::mem::take(&mut book.by_member) {
+            let period = (book.wallet.org_id.clone(), member, book.wallet.period_start);
+            self.by_member.insert(period, credits);
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::entitlements::{self, Entitled, Free, Own};
 use crate::error::{Error, Result};
 use crate::rates::RateCard;
 use crate::units::Credits;
+use crate::usage;
 
 use super::counters::{self, Counters};
 use super::decide::View;
@@ -28,6 +29,8 @@ pub struct Account {
     pub cap: Option<Cap>,
     /// Its members' ceilings.
     pub members: MemberCaps,
+    /// What its members used in the period, where somebody set them ceilings.
+    members_used: BTreeMap<String, i64>,
     /// Its running windows.
     pub counters: Counters,
     /// What booking the due things crossed.
@@ -44,7 +47,7 @@ impl Account {
             entitled: &self.entitled,
             spendable: self.book.spendable(at),
             held: self.book.wallet.held,
-            overage: self.book.wallet.overage,
+            overage: self.overage(),
             period_used: self.book.wallet.period_used,
             period_start: self.book.wallet.period_start,
             cap: self.cap.as_ref(),
@@ -54,21 +57,21 @@ impl Account {
         }
     }
 
+    /// What was used past every grant in the period, and what open holds have set aside of it.
+    fn overage(&self) -> Credits {
+        let open = self.book.holds.iter().filter(|hold| hold.is_open());
+        std::iter::once(self.book.wallet.overage).chain(open.map(|hold| hold.overage)).sum()
+    }
+
     /// What a member's ceiling is, and what was used and is held of it.
     fn member_room(&self, member: &str) -> Option<(Credits, Credits)> {
         let cap = *self.members.get(member)?;
-        let used = self.counters.member_used(member, self.book.wallet.period_start);
+        let of = |uses: &BTreeMap<String, i64>| uses.get(member).copied().unwrap_or(0);
+        let used = of(&self.members_used).saturating_add(of(&self.book.by_member)).max(0);
         let open = self.book.holds.iter().filter(|hold| hold.is_open());
         let held = open.filter(|hold| hold.member.as_deref() == Some(member));
-        let all = held.fold(used, |sum, hold| sum.plus(hold.credits).unwrap_or(sum));
-        Some((cap, all))
-    }
-
-    /// Counts what a member used, so that a ceiling set later knows of it.
-    pub fn count_member(&mut self, member: Option<&str>, credits: i64) {
-        if let Some(member) = member {
-            self.counters.count_member(member, credits, self.book.wallet.period_start);
-        }
+        let held = held.map(|hold| hold.credits);
+        Some((cap, std::iter::once(Credits::from_micros(used)).chain(held).sum()))
     }
 
     /// What is worth remembering of it, once it is committed.
@@ -81,24 +84,23 @@ impl Account {
 }
 
 /// Locks and reads the accounts of these orgs, and books what is due on each. The wallets' locks
-/// are taken first and alone; everything else is read afterwards. Those `by_members` are used by
-/// members, whose use is counted.
+/// are taken first and alone; everything else is read afterwards.
 pub async fn lock(
     tx: &mut Tx,
     memory: &Memory,
     orgs: &BTreeSet<String>,
-    by_members: &BTreeSet<String>,
     now: Millis,
 ) -> Result<BTreeMap<String, Account>> {
     let wallets = credits::lock_wallets(tx, orgs, now).await?;
-    complete(tx, memory, wallets, by_members, now).await
+    complete(tx, memory, wallets, now).await
 }
 
 /// How often a read without locks is tried again that was overtaken by a write.
 const GLANCES: usize = 3;
 
-/// Reads accounts without a lock: what they would be if they were settled now. What was read is
-/// remembered if nothing was written meanwhile.
+/// Reads accounts without a lock: what they would be if they were settled now. Orgs that are not
+/// remembered are read, and remembered if nothing was written meanwhile; where somebody writes all
+/// the time, what is read last is as good as any other answer.
 pub async fn peek(
     db: &Db,
     memory: &Memory,
@@ -106,26 +108,31 @@ pub async fn peek(
     now: Millis,
 ) -> Result<BTreeMap<String, Account>> {
     let mut reads = db;
+    let mut wallets = credits::wallets(&mut reads, orgs).await?;
     for _ in 0..GLANCES {
-        let wallets = credits::wallets(&mut reads, orgs).await?;
-        let revisions: BTreeMap<String, i64> =
-            wallets.iter().map(|wallet| (wallet.org_id.clone(), wallet.revision)).collect();
-        let of = revisions.iter().map(|(org_id, revision)| (org_id.as_str(), *revision));
-        if memory.recall(of).len() < revisions.len() {
-            let books = credits::open(&mut reads, wallets.clone()).await?;
-            let snapshots = read(&mut reads, books).await?;
-            let after = credits::wallets(&mut reads, orgs).await?;
-            let still = |wallet: &Wallet| revisions.get(&wallet.org_id) == Some(&wallet.revision);
-            if !after.iter().all(still) {
-                continue;
-            }
-            memory.keep(snapshots.into_iter());
+        let known = memory.recall(revisions(&wallets));
+        let missing = wallets.iter().filter(|wallet| !known.contains_key(&wallet.org_id));
+        let missing: Vec<Wallet> = missing.cloned().collect();
+        if missing.is_empty() {
+            break;
         }
-        return complete(&mut reads, memory, wallets, &BTreeSet::new(), now).await;
+        let ids: Vec<String> = missing.iter().map(|wallet| wallet.org_id.clone()).collect();
+        let books = credits::open(&mut reads, missing).await?;
+        let mut snapshots = read(&mut reads, books).await?;
+        let after = credits::wallets(&mut reads, &ids).await?;
+        snapshots.retain(|org_id, snapshot| {
+            let same = |w: &Wallet| w.org_id == *org_id && w.revision == snapshot.revision;
+            after.iter().any(same)
+        });
+        memory.keep(snapshots.into_iter());
+        wallets.retain(|wallet| !ids.contains(&wallet.org_id));
+        wallets.extend(after);
     }
-    // Somebody writes all the time: what is read now is as good as any other answer.
-    let wallets = credits::wallets(&mut reads, orgs).await?;
-    complete(&mut reads, memory, wallets, &BTreeSet::new(), now).await
+    complete(&mut reads, memory, wallets, now).await
+}
+
+fn revisions(wallets: &[Wallet]) -> impl Iterator<Item = (&str, i64)> {
+    wallets.iter().map(|wallet| (wallet.org_id.as_str(), wallet.revision))
 }
 
 /// Reads one account without a lock.
@@ -174,11 +181,9 @@ async fn complete(
     reads: &mut impl Reads,
     memory: &Memory,
     wallets: Vec<Wallet>,
-    by_members: &BTreeSet<String>,
     now: Millis,
 ) -> Result<BTreeMap<String, Account>> {
-    let of = wallets.iter().map(|wallet| (wallet.org_id.as_str(), wallet.revision));
-    let known = memory.recall(of);
+    let known = memory.recall(revisions(&wallets));
     let unknown = wallets.iter().filter(|wallet| !known.contains_key(&wallet.org_id));
     let books = credits::open(reads, unknown.cloned().collect()).await?;
     let mut fresh = read(reads, books).await?;
@@ -193,7 +198,8 @@ async fn complete(
         let account = of_snapshot(wallet, snapshot, &free, now)?;
         accounts.insert(account.book.wallet.org_id.clone(), account);
     }
-    count(reads, &mut accounts, by_members, now).await?;
+    count(reads, &mut accounts, now).await?;
+    count_members(reads, &mut accounts).await?;
     Ok(accounts)
 }
 
@@ -205,6 +211,7 @@ fn of_snapshot(wallet: Wallet, snapshot: Snapshot, free: &Free, now: Millis) -> 
         entitled: own.with(free),
         cap,
         members,
+        members_used: BTreeMap::new(),
         counters: Counters::default(),
         crossings: Vec::new(),
         own,
@@ -229,27 +236,34 @@ fn of_snapshot(wallet: Wallet, snapshot: Snapshot, free: &Free, now: Millis) -> 
 async fn count(
     reads: &mut impl Reads,
     accounts: &mut BTreeMap<String, Account>,
-    by_members: &BTreeSet<String>,
     now: Millis,
 ) -> Result<()> {
-    let limited = accounts.iter().filter(|(org_id, account)| {
-        let by_tier = account.entitled.limits.keys().any(|name| counters::counts(name));
-        let charged = account.book.usages.iter().any(|usage| usage.member.is_some());
-        by_tier || charged || !account.members.is_empty() || by_members.contains(*org_id)
-    });
+    let limited = accounts
+        .iter()
+        .filter(|(_, account)| account.entitled.limits.keys().any(|name| counters::counts(name)));
     let limited: Vec<String> = limited.map(|(org_id, _)| org_id.clone()).collect();
     for (org_id, found) in counters::load(reads, &limited, now).await? {
         if let Some(account) = accounts.get_mut(&org_id) {
             account.counters = found;
         }
     }
-    // What was charged because a hold's time was over is its member's use, too.
-    for account in accounts.values_mut() {
-        let charged = account.book.usages.iter();
-        let charged: Vec<(Option<String>, i64)> =
-            charged.map(|usage| (usage.member.clone(), usage.credits.micros())).collect();
-        for (member, credits) in charged {
-            account.count_member(member.as_deref(), credits);
+    Ok(())
+}
+
+/// Reads what members used, of the orgs that set ceilings for members.
+async fn count_members(
+    reads: &mut impl Reads,
+    accounts: &mut BTreeMap<String, Account>,
+) -> Result<()> {
+    let capped = accounts.iter().filter(|(_, account)| !account.members.is_empty());
+    let capped: Vec<String> = capped.map(|(org_id, _)| org_id.clone()).collect();
+    let began = capped.iter().map(|org_id| accounts[org_id].book.wallet.period_start);
+    let Some(since) = began.min() else { return Ok(()) };
+    for ((org_id, member, start), credits) in usage::of_members(reads, &capped, since).await? {
+        if let Some(account) = accounts.get_mut(&org_id)
+            && account.book.wallet.period_start == start
+        {
+            account.members_used.insert(member, credits);
         }
     }
     Ok(())

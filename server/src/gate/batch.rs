@@ -82,9 +82,7 @@ pub async fn run(db: &Db, desk: &Desk, requests: &[&Request], now: Millis) -> Re
     let orgs: BTreeSet<String> = requests.iter().map(|one| one.org_id.clone()).collect();
     let pairs = requests.iter().map(|one| (one.org_id.clone(), one.key.clone())).collect();
     let mut tx = db.begin().await?;
-    let by_members = requests.iter().filter(|one| one.what.is_counted_by_member());
-    let by_members = by_members.map(|one| one.org_id.clone()).collect();
-    let accounts = account::lock(&mut tx, &desk.memory, &orgs, &by_members, now).await?;
+    let accounts = account::lock(&mut tx, &desk.memory, &orgs, now).await?;
     let known = decisions::load(&mut tx, pairs).await?;
     let mut batch = Batch {
         desk,

@@ -31,7 +31,7 @@ fn cover(
     have: Credits,
     cover: Cover,
 ) -> Result<Uncovered, Verdict> {
-    let missing = credits.minus(have).unwrap_or(credits).max(Credits::ZERO);
+    let missing = credits.less(have);
     if !missing.is_positive() {
         return Ok(Uncovered::default());
     }
@@ -66,7 +66,7 @@ fn ceilings(
     let taken = view.period_used.plus(view.held).unwrap_or(view.period_used);
     if let Some(cap) = view.cap {
         if let Some(ceiling) = cap.in_credits().filter(|most| passes(taken, more, *most)) {
-            let left = ceiling.minus(taken).unwrap_or_default().max(Credits::ZERO);
+            let left = ceiling.less(taken);
             let message = format!(
                 "This costs {more} credits, but your cap of {ceiling} a period leaves {left}."
             );
@@ -85,7 +85,7 @@ fn ceilings(
     if let Some((ceiling, taken)) = view.member
         && passes(taken, more, ceiling)
     {
-        let left = ceiling.minus(taken).unwrap_or_default().max(Credits::ZERO);
+        let left = ceiling.less(taken);
         let message = format!(
             "This costs {more} credits, but this member's cap of {ceiling} a period leaves {left}."
         );

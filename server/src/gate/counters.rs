@@ -51,11 +51,6 @@ pub fn counts(limit: &str) -> bool {
     Window::ALL.iter().any(|(suffix, _)| limit.ends_with(suffix))
 }
 
-/// The counter of what a member used in a period, in millionths of a credit.
-fn of_member(member: &str) -> String {
-    format!("member:{member}:period")
-}
-
 /// When a use happens, for its windows.
 #[derive(Clone, Copy, Debug)]
 pub struct When {
@@ -95,27 +90,12 @@ impl Counters {
             for what in [REQUESTS, meter] {
                 let name = format!("{what}{suffix}");
                 if limits.contains_key(&name) {
-                    self.add(name, window.start(when.at, when.period_start), 1);
+                    let window = (name, window.start(when.at, when.period_start));
+                    *self.used.entry(window.clone()).or_default() += 1;
+                    self.changed.push(window);
                 }
             }
         }
-    }
-
-    /// What a member used in the period, in credits.
-    pub fn member_used(&self, member: &str, period_start: Millis) -> Credits {
-        Credits::from_micros(self.used(&of_member(member), period_start))
-    }
-
-    /// Counts what a member used; negative when it was taken back.
-    pub fn count_member(&mut self, member: &str, credits: i64, period_start: Millis) {
-        self.add(of_member(member), period_start, credits);
-    }
-
-    fn add(&mut self, name: String, start: Millis, amount: i64) {
-        let window = (name, start);
-        let used = self.used.entry(window.clone()).or_default();
-        *used = used.saturating_add(amount).max(0);
-        self.changed.push(window);
     }
 
     fn used(&self, name: &str, window: Millis) -> i64 {

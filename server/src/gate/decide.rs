@@ -27,7 +27,7 @@ pub struct View<'a> {
     pub spendable: Credits,
     /// What open holds have set aside.
     pub held: Credits,
-    /// What was used past every grant in the period.
+    /// What was used past every grant in the period, and what open holds have set aside of it.
     pub overage: Credits,
     /// What was used in the period.
     pub period_used: Credits,
@@ -116,7 +116,7 @@ pub fn decide_capture(view: &View<'_>, credits: Credits, held: Credits, over: Ov
     if let Some((code, message)) = refuse_parked(view) {
         return Verdict::deny(code, credits, message);
     }
-    let beyond = credits.minus(held).unwrap_or(Credits::ZERO).max(Credits::ZERO);
+    let beyond = credits.less(held);
     if !beyond.is_positive() {
         return Verdict::allow(credits, Uncovered::default(), Vec::new());
     }

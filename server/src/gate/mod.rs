@@ -31,9 +31,7 @@ mod watch;
 pub use account::standing;
 pub use answer::{Answer, Decision};
 pub use authorize::authorize;
-pub use codes::Code;
-pub use decide::{Ask, Cover, View, decide};
-pub use decisions::{StoredDecision, find as find_decision};
+pub use decisions::find as find_decision;
 pub use queue::Gate;
 pub use request::{
     AuthorizeRequest, Caller, Capture, Item, LINES_MAX, Line, NewHold, Operation, Over, Request,
@@ -41,4 +39,3 @@ pub use request::{
 };
 pub use runs::{find_hold, run_report};
 pub use sweep::{sweep, tidy};
-pub use verdict::{Verdict, Warning};

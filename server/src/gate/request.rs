@@ -92,22 +92,6 @@ pub enum Operation {
     },
 }
 
-impl Operation {
-    /// Whether it may be about a member's use, which is counted apart.
-    pub fn is_counted_by_member(&self) -> bool {
-        match self {
-            Self::Consume(used) => used.member.is_some(),
-            Self::Item(item) => item.what.member.is_some(),
-            // Whose hold or usage it is, only its row tells.
-            Self::Capture(_) | Self::Reverse { .. } => true,
-            Self::Hold(_)
-            | Self::Release { .. }
-            | Self::Extend { .. }
-            | Self::ReleaseRun { .. } => false,
-        }
-    }
-}
-
 /// Use of a meter.
 #[derive(Clone, Debug)]
 pub struct Use {

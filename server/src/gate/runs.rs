@@ -29,10 +29,8 @@ pub async fn run_report(engine: &Engine, org_id: &str, run: &str) -> Result<Valu
     let (account, _) = account::peek_one(engine, org_id).await?;
     let open = account.book.holds.iter().filter(|hold| hold.is_open());
     let open: Vec<_> = open.filter(|hold| hold.run.as_deref() == Some(run)).collect();
-    let held = open.iter().fold(Credits::ZERO, |sum, h| sum.plus(h.credits).unwrap_or(sum));
-    let sum = |pick: fn(&RunLine) -> Credits| {
-        lines.iter().map(pick).fold(Credits::ZERO, |sum, part| sum.plus(part).unwrap_or(sum))
-    };
+    let held = open.iter().map(|hold| hold.credits).sum::<Credits>();
+    let sum = |pick: fn(&RunLine) -> Credits| lines.iter().map(pick).sum::<Credits>();
     let by_meter: Result<Vec<Value>> = lines.iter().map(of_meter).collect();
     Ok(json!({
         "object": "run",

@@ -52,12 +52,12 @@ fn charge(
         return Ok(Outcome::Denied(verdict));
     }
     let before = Level::of(account, at);
+    let (member, uncovered) = (used.member.as_deref(), verdict.uncovered());
     let (actor, reason) = (request.caller.actor(), reason(used.quantity, used));
     let act = Act { kind: Kind::Consume, at, actor: &actor, reason: &reason };
-    let charged = account.book.consume(&act, verdict.credits, verdict.uncovered())?;
+    let charged = account.book.consume(&act, verdict.credits, uncovered, member)?;
     let when = When { at, period_start: account.book.wallet.period_start };
     account.counters.count(&account.entitled.limits, &used.meter, when);
-    account.count_member(used.member.as_deref(), verdict.credits.micros());
     let usage = usage(request, used, &verdict, &charged, &rates.version, occurred_at, at);
     let crossed = before.crossed(account, at);
     let left = balance(account, at);
@@ -126,13 +126,13 @@ pub(super) fn share_uncovered(lines: &mut [Usage], charged: &Charged) {
     let (mut overage, mut debt) = (charged.overage, charged.debt);
     for line in lines.iter_mut().rev() {
         line.overage = take(&mut overage, line.credits);
-        let room = line.credits.minus(line.overage).unwrap_or(Credits::ZERO);
+        let room = line.credits.less(line.overage);
         line.debt = take(&mut debt, room);
     }
 }
 
 fn take(left: &mut Credits, room: Credits) -> Credits {
     let part = room.min(*left);
-    *left = left.minus(part).unwrap_or(Credits::ZERO);
+    *left = left.less(part);
     part
 }

@@ -132,10 +132,12 @@ pub(super) fn capture(
     let (actor, reason) = (request.caller.actor(), capture_reason(&lines));
     let act = Act { kind: Kind::Capture, at, actor: &actor, reason: &reason };
     let charged = match late {
-        true => account.book.consume(&act, total, verdict.uncovered())?,
+        true => {
+            let member = hold.member.as_deref();
+            account.book.consume(&act, total, verdict.uncovered(), member)?
+        }
         false => account.book.capture(&act, index, total, verdict.uncovered())?,
     };
-    account.count_member(hold.member.as_deref(), total.micros());
     let usages = usages(request, capture, &hold, lines, &charged, late, at);
     let made = &mut account.book.holds[index];
     (made.captured, made.usage_id) = (total, Some(usages[0].id.clone()));
@@ -217,29 +219,16 @@ fn usages(
     at: Millis,
 ) -> Vec<Usage> {
     let usage = |(number, priced): (i64, Priced)| Usage {
-        id: ids::new("usage", at),
-        org_id: request.org_id.clone(),
-        seq: charged.seq,
         line: number,
-        hold_id: Some(hold.id.clone()),
         key: request.key.clone(),
         meter: priced.line.meter,
         model: priced.line.model,
-        feature: hold.feature.clone(),
         quantity: priced.line.quantity.micros(),
         credits: priced.credits,
-        overage: Credits::ZERO,
-        debt: Credits::ZERO,
-        run: hold.run.clone(),
-        member: hold.member.clone(),
         api_key_id: request.caller.key_id().map(str::to_owned),
-        rate_card: hold.rate_card.clone(),
         cost: capture.cost.filter(|_| number == 0),
-        metadata: hold.metadata.clone(),
-        at,
-        occurred_at: None,
         late,
-        reversed_at: None,
+        ..hold.usage(charged, at)
     };
     let mut usages: Vec<Usage> = (0..).zip(lines).map(usage).collect();
     share_uncovered(&mut usages, charged);

@@ -39,15 +39,13 @@ pub(super) fn reverse(
     let actor = request.caller.actor();
     let act = Act { kind: Kind::Reverse, at, actor: &actor, reason: why };
     account.book.reverse(&act, &taken.paid)?;
-    let sum = |pick: fn(&crate::usage::Usage) -> Credits| {
-        let parts = taken.lines.iter().map(pick);
-        parts.fold(Credits::ZERO, |sum, part| sum.plus(part).unwrap_or(sum))
+    let sum = |pick: fn(&crate::usage::Usage) -> Credits| -> Credits {
+        taken.lines.iter().map(pick).sum()
     };
     let (credits, overage, debt) = (sum(|u| u.credits), sum(|u| u.overage), sum(|u| u.debt));
     // What an earlier period used stays counted there.
     if first.at >= account.book.wallet.period_start {
-        account.book.uncount_used(credits, overage);
-        account.count_member(first.member.as_deref(), credits.micros().saturating_neg());
+        account.book.uncount_used(first.member.as_deref(), credits, overage);
     }
     let mut lines = taken.lines.clone();
     for line in &mut lines {

@@ -1,4 +1,5 @@
-//! Usage: what was used, when, by whom and for how much. Owns `usages`.
+//! Usage: what was used, when, by whom and for how much. Owns `usages` and
+//! `member_uses`.
 //!
 //! Written only in the transaction that charges it: by the gate, and by the ledger when a hold is
 //! charged because its time is over. Knows no rules.
@@ -8,6 +9,8 @@ mod summary;
 
 pub use listing::{GroupBy, UsageGroup, UsageQuery, groups, list};
 pub use summary::{DayMeter, Projection, RunLine, by_day, of_run, project};
+
+use std::collections::BTreeMap;
 
 use crate::clock::Millis;
 use crate::db::{Arg, Bulk, Reads, Tx, sql};
@@ -99,6 +102,49 @@ const COLUMNS: [&str; 23] = [
 ];
 
 const USAGES: Bulk = Bulk { table: "usages", columns: &COLUMNS, conflict: "" };
+
+/// What members used, in millionths of a credit, by (org, member, beginning of the period); less
+/// than nothing where use was taken back.
+pub type MemberUses = BTreeMap<(String, String, Millis), i64>;
+
+const MEMBER_USES: Bulk = Bulk {
+    table: "member_uses",
+    columns: &["org_id", "member", "period_start", "credits"],
+    conflict: " on conflict (org_id, member, period_start) \
+        do update set credits = member_uses.credits + excluded.credits",
+};
+
+/// Adds to what members used.
+pub async fn count_members(tx: &mut Tx, uses: MemberUses) -> Result<()> {
+    let rows = uses.into_iter().map(|((org_id, member, period_start), credits)| -> Vec<Arg> {
+        vec![org_id.into(), member.into(), period_start.into(), credits.into()]
+    });
+    tx.insert_many(&MEMBER_USES, rows.collect()).await
+}
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    org_id: String,
+    member: String,
+    period_start: Millis,
+    credits: i64,
+}
+
+/// What the members of these orgs used in their periods that began at `since` or later.
+pub async fn of_members(
+    reads: &mut impl Reads,
+    orgs: &[String],
+    since: Millis,
+) -> Result<MemberUses> {
+    let any = reads.dialect().any("org_id", 1);
+    let text = format!(
+        "select org_id, member, period_start, credits from member_uses \
+         where {any} and period_start >= $2"
+    );
+    let rows: Vec<MemberRow> = reads.all(sql(text).bind(orgs.to_vec()).bind(since)).await?;
+    let use_of = |row: MemberRow| ((row.org_id, row.member, row.period_start), row.credits);
+    Ok(rows.into_iter().map(use_of).collect())
+}
 
 /// Writes what was used.
 pub async fn save(tx: &mut Tx, usages: &[Usage]) -> Result<()> {

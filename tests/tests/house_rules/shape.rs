@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-use super::source::{self, Source, Word, none};
+use super::source::{self, Source, none};
 
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -128,18 +128,13 @@ fn no_lint_is_silenced_without_a_reason_and_no_test_is_left_out() {
                 let instead = "say #[expect(lint, reason = \"…\")], which ends with its cause";
                 found.push(format!("{} {instead}", file.at(name.line)));
             }
-            if name.word.is("ignore") && !is_long_run(words.get(index + 2).map(|p| &p.word)) {
-                let instead = "mend the test; only a long run, #[ignore = \"long: …\"], may wait";
+            if name.word.is("ignore") {
+                let instead = "mend the test, or let TURNPIKE_LONG decide how long it runs";
                 found.push(format!("{} {instead}", file.at(name.line)));
             }
         }
     }
     none("Neither lints nor tests are switched off:", found);
-}
-
-/// `#[ignore = "long: …"]` marks what `cargo verify --long` runs.
-fn is_long_run(reason: Option<&Word>) -> bool {
-    matches!(reason, Some(Word::Text(text)) if text.starts_with("long: "))
 }
 
 #[test]

@@ -8,7 +8,8 @@ use server::{caps, mail, notices};
 use tests::World;
 
 use crate::calls::{
-    batch, capture_of, held, item_codes, reverse, subscriber, uses, world_with_overage,
+    batch, capture_of, held, hold, item_codes, release, reverse, said, subscriber, uses,
+    world_with_overage,
 };
 
 async fn titles(world: &World, org_id: &str) -> Vec<String> {
@@ -16,6 +17,16 @@ async fn titles(world: &World, org_id: &str) -> Vec<String> {
     let mut titles: Vec<String> = notices.into_iter().map(|notice| notice.title).collect();
     titles.sort();
     titles
+}
+
+/// Sets a ceiling on overage, in minor units.
+async fn cap_overage(world: &World, org_id: &str, most: i64, hard: bool) {
+    let ceiling = caps::Ceiling { credits: None, overage_money: Some(most), hard };
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    let now = world.engine.clock.now();
+    let actor = Actor::Operator("tests".to_owned());
+    caps::set_ceiling(&mut tx, org_id, ceiling, actor, now).await.expect("set");
+    tx.commit().await.expect("committed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,15 +116,7 @@ async fn a_cap_on_overage_is_in_money_and_refuses_or_tells() {
     // D22: two minor units a credit, so 100 of them are 50 credits past the allowance.
     let world = world_with_overage(100).await;
     let program = subscriber(&world, "Bounded").await;
-    let ceiling = |hard| caps::Ceiling { credits: None, overage_money: Some(100), hard };
-    let set = async |ceiling| {
-        let mut tx = world.engine.db.begin().await.expect("a transaction");
-        let now = world.engine.clock.now();
-        let actor = Actor::Operator("tests".to_owned());
-        caps::set_ceiling(&mut tx, &program.org_id, ceiling, actor, now).await.expect("set");
-        tx.commit().await.expect("committed");
-    };
-    set(ceiling(true)).await;
+    cap_overage(&world, &program.org_id, 100, true).await;
     let first = program.consume("a", "text", 140).await;
     assert_eq!((first.status.as_u16(), &first.body["overage"]), (200, &json!("40")));
     let over = program.consume("b", "text", 11).await;
@@ -124,9 +127,34 @@ async fn a_cap_on_overage_is_in_money_and_refuses_or_tells() {
         let title = format!("{threshold}% of your cap on overage used");
         assert_eq!(told.iter().filter(|one| **one == title).count(), 1, "{told:?}");
     }
-    set(ceiling(false)).await;
+    cap_overage(&world, &program.org_id, 100, false).await;
     let soft = program.consume("d", "text", 1).await;
     assert_eq!(soft.status, 200, "{:?}", soft.body);
     assert_eq!(soft.body["warnings"][0]["code"], "cap_reached");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_open_holds_set_aside_as_overage_counts_for_the_cap_on_it() {
+    // D22: two minor units a credit, so 100 of them are 50 credits past the allowance.
+    let world = world_with_overage(100).await;
+    let program = subscriber(&world, "Holder").await;
+    cap_overage(&world, &program.org_id, 100, true).await;
+    let capped = (402, "cap_reached");
+    let first = held(&program, "h1", "text", 130).await;
+    // Alone it would be 42 minor units; with what the first may cost it is 102.
+    assert_eq!(said(&hold(&program, "h2", "text", 21).await), capped);
+    assert_eq!(said(&program.consume("a", "text", 21).await), capped);
+    let second = held(&program, "h3", "text", 20).await;
+    assert_eq!(said(&hold(&program, "h4", "text", 1).await), capped);
+    // Captured it is used instead of held, and counts once.
+    let usage = capture_of(&program, &first, "c1", 130).await;
+    assert_eq!((usage.status.as_u16(), &usage.body["overage"]), (200, &json!("30")));
+    assert_eq!(said(&program.consume("b", "text", 1).await), capped);
+    // Given back it is free again.
+    assert_eq!(release(&program, &second, "r").await.status, 200);
+    assert_eq!(said(&program.consume("c", "text", 21).await), capped);
+    assert_eq!(uses(&program, "d", "text", 20).await["overage"], json!("20"));
+    assert_eq!(said(&program.consume("e", "text", 1).await), capped);
     world.end().await;
 }

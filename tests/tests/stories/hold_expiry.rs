@@ -66,7 +66,8 @@ async fn the_sweeper_is_done_with_a_lapsed_grant_that_a_hold_keeps_open() {
     world.end().await;
 }
 
-const CHARGING: &str = "version = \"charging\"
+/// A rate card whose one meter wants its holds charged when their time is over.
+pub const CHARGING: &str = "version = \"charging\"
 [meters.text]\nlabel = \"Text\"\nunit = \"text\"\nrate = \"1\"\non_expiry = \"charge\"\n";
 
 #[tokio::test(flavor = "multi_thread")]

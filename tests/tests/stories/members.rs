@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 use server::audit::Actor;
 use server::caps;
+use server::db::sql;
 use server::units::Credits;
-use tests::{Answer, Program, World};
+use tests::{Answer, Program, World, WorldOptions};
 
-use crate::calls::{capture_of, hold_with, id, reverse, said};
+use crate::calls::{capture_of, hold_with, id, look, reverse, said};
+use crate::hold_expiry::CHARGING;
 
 fn by(member: &str, quantity: i64) -> Value {
     json!({ "meter": "text", "quantity": quantity, "member": member })
@@ -97,5 +99,32 @@ async fn what_a_member_used_before_the_ceiling_was_set_counts_too() {
     assert_eq!(reverse(&program, &id(&usage), "r").await.status, 200);
     assert_eq!(uses_as(&program, "d", "ann", 40).await.status, 200);
     assert_eq!(said(&uses_as(&program, "e", "ann", 1).await), (402, "cap_reached"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_counts_for_its_member_whoever_books_that_its_time_is_over() {
+    // D11, D28: here a grant comes first, and not the gate.
+    let world = World::with(WorldOptions::nothing_free().rates(CHARGING)).await;
+    let program = world.program("Granted", 200).await;
+    let org_id = program.org_id.as_str();
+    cap(&world, org_id, "ann", Some(85)).await;
+    let body = json!({ "meter": "text", "quantity": 80, "member": "ann", "ttl_seconds": 60 });
+    let hold = id(&hold_with(&program, "h", &body).await);
+    world.pass(61).await;
+    world.give(org_id, 10, "later").await;
+    let text = "select status from holds where id = $1";
+    let booked: Vec<(String,)> = world.rows(sql(text).bind(hold.as_str())).await;
+    assert_eq!(booked, [("expired".to_owned(),)], "the grant books what is due");
+    assert_eq!(said(&uses_as(&program, "a", "ann", 6).await), (402, "cap_reached"));
+    assert_eq!(uses_as(&program, "b", "ann", 5).await.status, 200);
+    assert_eq!(said(&uses_as(&program, "c", "ann", 1).await), (402, "cap_reached"));
+    assert_eq!(uses_as(&program, "d", "ben", 20).await.status, 200);
+    // What is taken back makes room, for her alone.
+    let ended = look(&program, &hold).await;
+    let usage = ended["usage"].as_str().expect("a usage");
+    assert_eq!(reverse(&program, usage, "r").await.status, 200);
+    assert_eq!(said(&uses_as(&program, "e", "ann", 81).await), (402, "cap_reached"));
+    assert_eq!(uses_as(&program, "f", "ann", 80).await.status, 200);
     world.end().await;
 }

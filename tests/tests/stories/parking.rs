@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use server::audit::Actor;
-use server::credits::{self, Disagreement};
+use server::credits::{self, Disagreement, Source};
 use server::db::sql;
+use server::gate;
 use tests::World;
 
 use crate::calls::{
@@ -146,4 +147,53 @@ async fn the_worker_looks_at_the_books_every_day() {
     assert!(repair(&world, &program.org_id).await.is_empty());
     uses(&program, "c", "text", 90).await;
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_cannot_book_what_is_due_is_read_and_given_to_and_keeps_nobody_waiting() {
+    // F1, F9: the others' wallets are older and younger than the one that is wrong.
+    let world = World::with_free(0).await;
+    let mut programs = Vec::new();
+    for (name, seconds) in [("Older", 60), ("Wrong", 60), ("Younger", 120)] {
+        let program = world.program(name, 0).await;
+        let made = world.give_as(&program.org_id, Source::Promo, 50, name, Some(seconds)).await;
+        assert!(made.is_some());
+        uses(&program, "before", "text", 40).await;
+        programs.push(program);
+    }
+    let wrong = &programs[1];
+    // More will lapse than the wallet has.
+    let text = "update grants set remaining = amount, consumed = 0 where org_id = $1";
+    world.tamper(sql(text).bind(wrong.org_id.as_str())).await;
+    world.pass(61).await;
+    // It is not parked yet, and what fails in it is its own affair.
+    assert_eq!(gate::sweep(&world.engine).await.expect("swept"), 1);
+    assert_eq!(lapsed(&world).await, [programs[0].org_id.as_str()]);
+    assert!(!audit(&world, None).await.is_empty());
+    // What is due is subtracted for readers, although nobody can book it.
+    assert_eq!(standing(wrong).await, ("0".to_owned(), "0".to_owned()));
+    for path in ["balance", "ledger", "usage", "entitlements"] {
+        assert_eq!(wrong.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(said(&wrong.consume("a", "text", 1).await), (403, "wallet_parked"));
+    world.give(&wrong.org_id, 7, "while it is parked").await;
+    assert_eq!(wrong.available().await, "7");
+    world.pass(60).await;
+    assert_eq!(gate::sweep(&world.engine).await.expect("swept"), 1);
+    let served = [&programs[0], &programs[2]].map(|program| program.org_id.as_str());
+    assert_eq!(lapsed(&world).await, served);
+    assert_eq!(gate::sweep(&world.engine).await.expect("swept"), 0, "parked wallets wait");
+    // Mended, it books what waited.
+    assert!(repair(&world, &wrong.org_id).await.is_empty());
+    assert_eq!(gate::sweep(&world.engine).await.expect("swept"), 1);
+    assert_eq!(lapsed(&world).await.len(), 3);
+    uses(wrong, "b", "text", 7).await;
+    world.end().await;
+}
+
+/// The orgs of which something lapsed in the books, the oldest first.
+async fn lapsed(world: &World) -> Vec<String> {
+    let text = "select operations.org_id from operations join orgs on orgs.id = operations.org_id
+         where kind = 'expire' order by orgs.created_at, orgs.id";
+    world.rows::<(String,)>(sql(text)).await.into_iter().map(|(org_id,)| org_id).collect()
 }

@@ -189,17 +189,12 @@ impl Verification<'_> {
             (Some(postgres), Engine::Postgres) => cargo.env("TEST_POSTGRES_URL", postgres.url()),
             _ => cargo.env_remove("TEST_POSTGRES_URL"),
         };
-        let mut arguments = Vec::new();
         if self.long {
             cargo.env("TURNPIKE_LONG", "1");
-            arguments.push("--include-ignored");
         }
         if names == [ORACLE] {
             // It tells its seed and how much it compared.
-            arguments.push("--nocapture");
-        }
-        if !arguments.is_empty() {
-            cargo.arg("--").args(arguments);
+            cargo.args(["--", "--nocapture"]);
         }
         process::run(&mut cargo)
     }
