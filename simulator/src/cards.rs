@@ -15,6 +15,21 @@ pub enum Authentication {
     Always,
 }
 
+/// What else a card does once it was charged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Aftermath {
+    /// Nothing.
+    Nothing,
+    /// Its holder disputes the charge for this reason.
+    Dispute(&'static str),
+    /// Its holder's bank asks about the charge, without taking money.
+    Inquiry,
+    /// A refund looks good and fails later.
+    RefundFails,
+    /// A refund is pending and succeeds later.
+    RefundWaits,
+}
+
 /// One test card.
 #[derive(Debug, Clone, Copy)]
 pub struct TestCard {
@@ -22,14 +37,18 @@ pub struct TestCard {
     pub number: &'static str,
     /// visa, mastercard, amex …
     pub brand: &'static str,
-    /// credit or debit.
+    /// credit, debit or prepaid.
     pub funding: &'static str,
+    /// Where it was issued.
+    pub country: &'static str,
     /// The decline when it is attached to a customer.
     pub at_attach: Option<&'static str>,
     /// The decline when it is charged.
     pub at_charge: Option<&'static str>,
     /// When it asks for authentication.
     pub authentication: Authentication,
+    /// What comes after a charge.
+    pub aftermath: Aftermath,
 }
 
 const fn good(number: &'static str, brand: &'static str) -> TestCard {
@@ -37,9 +56,11 @@ const fn good(number: &'static str, brand: &'static str) -> TestCard {
         number,
         brand,
         funding: "credit",
+        country: "US",
         at_attach: None,
         at_charge: None,
         authentication: Authentication::Never,
+        aftermath: Aftermath::Nothing,
     }
 }
 
@@ -48,11 +69,34 @@ const fn refused(number: &'static str, reason: &'static str) -> TestCard {
     TestCard { at_attach: Some(reason), at_charge: Some(reason), ..card }
 }
 
+const fn failing(number: &'static str, reason: &'static str) -> TestCard {
+    TestCard { at_charge: Some(reason), ..good(number, "visa") }
+}
+
+const fn asking(number: &'static str, when: Authentication) -> TestCard {
+    TestCard { authentication: when, ..good(number, "visa") }
+}
+
+const fn later(number: &'static str, aftermath: Aftermath) -> TestCard {
+    TestCard { aftermath, ..good(number, "visa") }
+}
+
 const CARDS: &[TestCard] = &[
     good("4242424242424242", "visa"),
     TestCard { funding: "debit", ..good("4000056655665556", "visa") },
     good("5555555555554444", "mastercard"),
+    good("2223003122003222", "mastercard"),
+    TestCard { funding: "debit", ..good("5200828282828210", "mastercard") },
+    TestCard { funding: "prepaid", ..good("5105105105105100", "mastercard") },
     good("378282246310005", "amex"),
+    good("6011111111111117", "discover"),
+    good("3056930009020004", "diners"),
+    good("3566002020360505", "jcb"),
+    good("6200000000000005", "unionpay"),
+    TestCard { country: "GB", ..good("4000008260000000", "visa") },
+    TestCard { country: "DE", ..good("4000002760000016", "visa") },
+    TestCard { country: "FR", ..good("4000002500000003", "visa") },
+    good("4000000000000077", "visa"),
     refused("4000000000000002", "generic_decline"),
     refused("4000000000009995", "insufficient_funds"),
     refused("4000000000009987", "lost_card"),
@@ -60,19 +104,44 @@ const CARDS: &[TestCard] = &[
     refused("4000000000000069", "expired_card"),
     refused("4000000000000127", "incorrect_cvc"),
     refused("4000000000000119", "processing_error"),
-    TestCard { at_charge: Some("generic_decline"), ..good("4000000000000341", "visa") },
-    TestCard { authentication: Authentication::UnlessSetUp, ..good("4000002500003155", "visa") },
-    TestCard { authentication: Authentication::Always, ..good("4000002760003184", "visa") },
-    good("4000000000000259", "visa"),
-    good("4000000000001976", "visa"),
-    good("4000000000005126", "visa"),
+    refused("4000000000006975", "card_velocity_exceeded"),
+    failing("4100000000000019", "fraudulent"),
+    failing("4000000000000341", "generic_decline"),
+    asking("4000002500003155", Authentication::UnlessSetUp),
+    asking("4000003800000446", Authentication::UnlessSetUp),
+    asking("4000002760003184", Authentication::Always),
+    asking("4000000000003220", Authentication::Always),
+    TestCard {
+        at_charge: Some("insufficient_funds"),
+        ..asking("4000008260003178", Authentication::Always)
+    },
+    TestCard {
+        at_charge: Some("generic_decline"),
+        ..asking("4000008400001629", Authentication::Always)
+    },
+    later("4000000000000259", Aftermath::Dispute("fraudulent")),
+    later("4000000000002685", Aftermath::Dispute("product_not_received")),
+    later("4000000000001976", Aftermath::Inquiry),
+    later("4000000000005126", Aftermath::RefundFails),
+    later("4000000000007726", Aftermath::RefundWaits),
 ];
 
 const TOKENS: &[(&str, &str)] = &[
     ("visa", "4242424242424242"),
     ("visa_debit", "4000056655665556"),
     ("mastercard", "5555555555554444"),
+    ("mastercard_debit", "5200828282828210"),
+    ("mastercard_prepaid", "5105105105105100"),
     ("amex", "378282246310005"),
+    ("discover", "6011111111111117"),
+    ("diners", "3056930009020004"),
+    ("jcb", "3566002020360505"),
+    ("unionpay", "6200000000000005"),
+    ("us", "4242424242424242"),
+    ("gb", "4000008260000000"),
+    ("de", "4000002760000016"),
+    ("fr", "4000002500000003"),
+    ("bypassPending", "4000000000000077"),
     ("chargeDeclined", "4000000000000002"),
     ("visa_chargeDeclined", "4000000000000002"),
     ("chargeDeclinedInsufficientFunds", "4000000000009995"),
@@ -82,17 +151,31 @@ const TOKENS: &[(&str, &str)] = &[
     ("chargeDeclinedStolenCard", "4000000000009979"),
     ("visa_chargeDeclinedStolenCard", "4000000000009979"),
     ("chargeDeclinedExpiredCard", "4000000000000069"),
+    ("visa_chargeDeclinedExpiredCard", "4000000000000069"),
     ("chargeDeclinedIncorrectCvc", "4000000000000127"),
+    ("visa_chargeDeclinedIncorrectCvc", "4000000000000127"),
     ("chargeDeclinedProcessingError", "4000000000000119"),
+    ("visa_chargeDeclinedProcessingError", "4000000000000119"),
+    ("visa_chargeDeclinedVelocityLimitExceeded", "4000000000006975"),
+    ("chargeDeclinedFraudulent", "4100000000000019"),
+    ("radarBlock", "4100000000000019"),
     ("chargeCustomerFail", "4000000000000341"),
     ("authenticationRequired", "4000002760003184"),
     ("authenticationRequiredOnSetup", "4000002500003155"),
-    ("threeDSecure2Required", "4000002760003184"),
+    ("authenticationRequiredSetupForOffSession", "4000003800000446"),
+    ("authenticationRequiredChargeDeclinedInsufficientFunds", "4000008260003178"),
+    ("threeDSecure2Required", "4000000000003220"),
     ("threeDSecureRequired", "4000002760003184"),
+    ("threeDSecureRequiredChargeDeclined", "4000008400001629"),
     ("createDispute", "4000000000000259"),
+    ("createDisputeProductNotReceived", "4000000000002685"),
     ("createDisputeInquiry", "4000000000001976"),
     ("refundFail", "4000000000005126"),
+    ("pendingRefund", "4000000000007726"),
 ];
+
+/// The one card that counts as set up for off-session use from the start.
+const SET_UP_BEFORE: &str = "4000003800000446";
 
 /// The card behind a number, spaces ignored.
 pub fn by_number(number: &str) -> Option<&'static TestCard> {
@@ -122,7 +205,7 @@ pub fn method(card: &TestCard, exp_month: i64, exp_year: i64, details: Value) ->
         "billing_details": details,
         "metadata": {},
         "card": {
-            "brand": card.brand, "display_brand": card.brand, "country": "US",
+            "brand": card.brand, "display_brand": card.brand, "country": card.country,
             "exp_month": exp_month, "exp_year": exp_year,
             "fingerprint": fingerprint(card.number), "funding": card.funding, "last4": last4,
             "checks": {"address_line1_check": null, "address_postal_code_check": null,
@@ -131,7 +214,7 @@ pub fn method(card: &TestCard, exp_month: i64, exp_year: i64, details: Value) ->
             "three_d_secure_usage": {"supported": true},
             "regulated_status": "unregulated",
         },
-        "_sim": {"number": card.number, "set_up": false},
+        "_sim": {"number": card.number, "set_up": card.number == SET_UP_BEFORE},
     })
 }
 
@@ -141,10 +224,15 @@ fn fingerprint(number: &str) -> String {
     hex::encode(Sha256::digest(number.as_bytes()))[..16].to_owned()
 }
 
-/// The error of a decline reason.
+/// The error of a decline reason, with the bank's advice where it gives one.
 pub fn decline(reason: &str) -> ApiError {
     let (code, message) = match reason {
         "insufficient_funds" => ("card_declined", "Your card has insufficient funds."),
+        "card_velocity_exceeded" => (
+            "card_declined",
+            "Your card was declined for making repeated attempts too frequently or exceeding its \
+             amount limit.",
+        ),
         "expired_card" => ("expired_card", "Your card has expired."),
         "incorrect_cvc" => ("incorrect_cvc", "Your card's security code is incorrect."),
         "processing_error" => (
@@ -157,7 +245,40 @@ pub fn decline(reason: &str) -> ApiError {
         ),
         _ => ("card_declined", "Your card was declined."),
     };
-    ApiError::card(code, reason, message)
+    let error = ApiError::card(code, reason, message);
+    match advice(reason) {
+        Some(advice) => error.with("advice_code", advice),
+        None => error,
+    }
+}
+
+/// What the bank advises after a decline.
+pub fn advice(reason: &str) -> Option<&'static str> {
+    match reason {
+        "lost_card" | "stolen_card" | "fraudulent" => Some("do_not_try_again"),
+        "expired_card" | "incorrect_cvc" => Some("confirm_card_data"),
+        "generic_decline"
+        | "insufficient_funds"
+        | "processing_error"
+        | "card_velocity_exceeded" => Some("try_again_later"),
+        _ => None,
+    }
+}
+
+/// The two digits in which the bank says why it declined.
+pub fn network_code(reason: &str) -> &'static str {
+    match reason {
+        "insufficient_funds" => "51",
+        "lost_card" => "41",
+        "stolen_card" => "43",
+        "expired_card" => "54",
+        "incorrect_cvc" => "82",
+        "processing_error" => "96",
+        "card_velocity_exceeded" => "65",
+        "fraudulent" => "59",
+        "authentication_required" => "1A",
+        _ => "05",
+    }
 }
 
 /// Whether the digits could be a card number at all.

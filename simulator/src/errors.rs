@@ -63,6 +63,21 @@ impl ApiError {
         ApiError { status: 429, ..ApiError::invalid(message) }.with("code", "rate_limit")
     }
 
+    /// Somebody else works on the same object.
+    pub fn lock_timeout() -> ApiError {
+        let message = "This object cannot be accessed right now because another API request or \
+                       Stripe process is currently accessing it.";
+        ApiError { status: 409, ..ApiError::invalid(message) }.with("code", "lock_timeout")
+    }
+
+    /// The same idempotency key in a request that is still running.
+    pub fn key_in_use() -> ApiError {
+        let message = "There is currently another in-progress request using this idempotency \
+                       key. Please try again later.";
+        let error = ApiError::of(409, "idempotency_error", message);
+        error.with("code", "idempotency_key_in_use")
+    }
+
     /// The same idempotency key with other parameters.
     pub fn idempotency(key: &str) -> ApiError {
         let message = format!(

@@ -14,6 +14,7 @@ mod form;
 mod http;
 mod ids;
 mod json;
+mod judge;
 mod pages;
 mod spec;
 mod ticking;
@@ -31,6 +32,7 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -97,6 +99,35 @@ impl Running {
     /// Where it is reached: the API base, the pages and the control surface.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// Has every answer and event judged from now on, which debug builds do from the start.
+    pub fn judge(&self) {
+        self.shared.judge.switch(true);
+    }
+
+    /// What the judge found in everything answered and told so far: how much was looked at, which
+    /// kinds of answers and events, and what does not fit Stripe's description.
+    pub fn verdict(&self) -> Value {
+        self.shared.judge.verdict()
+    }
+
+    /// One example of each distinct answer and event so far, by what it is.
+    pub fn recorded(&self) -> Value {
+        self.shared.judge.recorded()
+    }
+
+    /// Forgets every object, fault and clock offset.
+    pub async fn reset(&self) -> Result<()> {
+        self.shared.reset().await
+    }
+
+    /// Makes sure that webhooks go to this URL, signed with this secret.
+    pub async fn deliver_to(&self, url: &str, secret: &str) -> Result<()> {
+        let made = self.shared.transact(world::Origin::default(), |world| {
+            api::upsert_endpoint(world, url, secret, &["*".into()])
+        });
+        made.await.map(|_| ()).map_err(|error| anyhow::anyhow!("{}", error.message()))
     }
 
     /// Ends it: running requests finish, the file is closed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::api::forget_old_clocks;
 use crate::billing::calendar::DAY;
 use crate::billing::due::{Scope, is_due, run_until};
 use crate::json::Json;
@@ -55,4 +56,5 @@ fn forget(world: &mut World) {
             .collect();
         old.iter().for_each(|id| world.store.remove(kind, id));
     }
+    forget_old_clocks(world);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Route, get, post, prices};
-use crate::billing::{checkout, proration::price_amount};
+use crate::billing::{checkout, proration::price_amount, sums};
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page, page_of};
 use crate::ids;
@@ -18,6 +18,8 @@ pub const ROUTES: &[Route] = &[
     post("/v1/checkout/sessions/{session}/expire", expire),
 ];
 
+/// The kinds of payment there are.
+const METHODS: [&str; 2] = ["card", "sepa_debit"];
 const SHORTEST: i64 = 30 * 60;
 const LONGEST: i64 = 24 * 3600;
 
@@ -35,32 +37,66 @@ fn list(call: &mut Call) -> Answer {
 
 fn create(call: &mut Call) -> Answer {
     let mode = call.need("mode")?;
-    if mode == "setup" {
-        let message = "The simulator does not offer Checkout in setup mode.";
-        return Err(ApiError::invalid(message).with("param", "mode"));
-    }
     let expires_at = expiry(call)?;
-    let items = items(call, &mode)?;
-    let trial = call.params.int("subscription_data.trial_period_days") > 0
-        || call.params.opt_int("subscription_data.trial_end").is_some();
-    let mut total: i64 = 0;
-    for item in &items {
-        let free = trial && item.at("price.recurring").is_object();
-        total = total.saturating_add(if free { 0 } else { item.int("amount_total") });
-    }
+    let items = if mode == "setup" { none(call)? } else { items(call, &mode)? };
     let mut session = blank(call, &mode)?;
     session["expires_at"] = expires_at.into();
-    session["currency"] = items.first().map(|item| item["currency"].clone()).unwrap_or_default();
-    session["amount_subtotal"] = total.into();
-    session["amount_total"] = total.into();
+    session["currency"] = match items.first() {
+        Some(item) => item["currency"].clone(),
+        None => call.opt("currency").map(Value::from).unwrap_or_default(),
+    };
+    session["payment_method_types"] = methods_of(call)?;
     who(call, &mut session)?;
+    let discounts = call.params.list("discounts").to_vec();
+    if !discounts.is_empty() && session.flag("allow_promotion_codes") {
+        let message = "You may only specify one of these parameters: allow_promotion_codes, \
+                       discounts.";
+        return Err(ApiError::invalid(message).with("param", "discounts"));
+    }
     session["_sim"] = json!({
         "line_items": items,
+        "customer_update": call.params.at("customer_update"),
+        "discounts": discounts,
         "subscription_data": call.params.at("subscription_data"),
         "payment_intent_data": call.params.at("payment_intent_data"),
+        "setup_intent_data": call.params.at("setup_intent_data"),
     });
+    if mode != "setup" {
+        sums::tally(call.world, &mut session)?;
+    }
     let session = call.world.create("checkout.session", session);
     Ok(call.world.render(&session))
+}
+
+/// Setup mode sells nothing.
+fn none(call: &Call) -> Answer<Vec<Value>> {
+    if call.params.list("line_items").is_empty() {
+        return Ok(Vec::new());
+    }
+    let message = "You can not pass `line_items` in `setup` mode.";
+    Err(ApiError::invalid(message).with("param", "line_items"))
+}
+
+/// The kinds of payment a session offers. Bank debits are offered in every currency, so that
+/// payments that take days can be tried everywhere.
+fn methods_of(call: &Call) -> Answer {
+    let named = |name: &str| -> Vec<String> {
+        let given = call.params.list(name).iter();
+        given.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut wanted = named("payment_method_types");
+    wanted.extend(named("allowed_payment_method_types"));
+    let refused = named("excluded_payment_method_types");
+    let offered: Vec<&str> = METHODS
+        .into_iter()
+        .filter(|kind| wanted.is_empty() || wanted.iter().any(|name| name == kind))
+        .filter(|kind| !refused.iter().any(|name| name == kind))
+        .collect();
+    if offered.is_empty() {
+        let message = "No payment method type is left that the simulator offers: card, sepa_debit.";
+        return Err(ApiError::invalid(message).with("param", "payment_method_types"));
+    }
+    Ok(json!(offered))
 }
 
 fn expiry(call: &Call) -> Answer<i64> {
@@ -97,7 +133,8 @@ fn items(call: &mut Call, mode: &str) -> Answer<Vec<Value>> {
             "id": ids::new("item"), "object": "item", "amount_discount": 0,
             "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount,
             "currency": price["currency"], "description": name, "metadata": {},
-            "price": price, "quantity": quantity,
+            "adjustable_quantity": line["adjustable_quantity"], "price": price,
+            "quantity": quantity,
         });
         items.push(complete(spec(), "item", item));
     }
@@ -122,9 +159,14 @@ fn items(call: &mut Call, mode: &str) -> Answer<Vec<Value>> {
 
 /// Everything of a session that does not depend on its lines.
 fn blank(call: &mut Call, mode: &str) -> Answer {
-    for (wrong, data) in [("payment", "subscription_data"), ("subscription", "payment_intent_data")]
-    {
-        if mode == wrong && call.given(data) {
+    let data_of = [
+        ("subscription", "subscription_data"),
+        ("payment", "payment_intent_data"),
+        ("setup", "setup_intent_data"),
+        ("subscription", "payment_method_collection"),
+    ];
+    for (right, data) in data_of {
+        if mode != right && call.given(data) {
             let message = format!("You can not pass `{data}` in `{mode}` mode.");
             return Err(ApiError::invalid(message).with("param", data));
         }
@@ -146,8 +188,7 @@ fn blank(call: &mut Call, mode: &str) -> Answer {
         "metadata": metadata,
         "mode": mode,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
-        "payment_status": "unpaid",
+        "payment_status": if mode == "setup" { "no_payment_required" } else { "unpaid" },
         "permissions": null,
         "phone_number_collection": {
             "enabled": call.params.flag("phone_number_collection.enabled"),
@@ -197,7 +238,7 @@ fn who(call: &mut Call, session: &mut Value) -> Answer<()> {
             json!({"email": found["email"], "name": null, "tax_exempt": "none", "tax_ids": null});
         session["customer"] = id.into();
     } else {
-        if session.text("mode") == "payment" {
+        if session.text("mode") != "subscription" {
             let creation = call.opt("customer_creation").unwrap_or("if_required".to_owned());
             session["customer_creation"] = creation.into();
         } else {

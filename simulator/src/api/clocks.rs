@@ -8,6 +8,7 @@ use crate::billing::due::{Scope, run_until};
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page};
 use crate::json::Json;
+use crate::world::World;
 
 pub const ROUTES: &[Route] = &[
     get("/v1/test_helpers/test_clocks", list),
@@ -40,14 +41,41 @@ fn read(call: &mut Call) -> Answer {
 }
 
 /// The customers of a clock.
-fn customers(call: &Call, clock: &str) -> Vec<String> {
-    let mine = call.world.store.oldest("customer").filter(|c| c.text("test_clock") == clock);
+fn customers(world: &World, clock: &str) -> Vec<String> {
+    let mine = world.store.oldest("customer").filter(|c| c.text("test_clock") == clock);
     mine.map(|customer| customer.text("id").to_owned()).collect()
+}
+
+/// How many customers a clock may have, and each of them subscriptions.
+const MOST: usize = 3;
+
+/// Whether a clock can take another customer.
+pub fn admit_customer(world: &World, clock: &str) -> Answer<()> {
+    let mine = world.store.oldest("customer").filter(|c| c.text("test_clock") == clock);
+    if mine.count() < MOST {
+        return Ok(());
+    }
+    let message = "You cannot have more than 3 customers on a test clock.";
+    Err(ApiError::param("customers_limit_exceeded", "test_clock", message))
+}
+
+/// Whether a customer can take another subscription; the limit is that of test clocks.
+pub fn admit_subscription(world: &World, customer: &str) -> Answer<()> {
+    let owner = world.get("customer", customer).cloned().unwrap_or_default();
+    let mut mine = world
+        .store
+        .oldest("subscription")
+        .filter(|sub| sub.text("customer") == customer && sub.text("status") != "canceled");
+    if owner.opt_text("test_clock").is_none() || mine.nth(MOST - 1).is_none() {
+        return Ok(());
+    }
+    let message = "A customer on a test clock cannot have more than 3 subscriptions.";
+    Err(ApiError::invalid(message).with("param", "customer"))
 }
 
 /// How far a clock may go at once: two intervals of its shortest subscription.
 fn furthest(call: &Call, clock: &str, from: i64) -> i64 {
-    let mine = customers(call, clock);
+    let mine = customers(call.world, clock);
     let subs = call.world.store.newest("subscription").filter(|sub| {
         sub.text("status") != "canceled" && mine.iter().any(|id| sub.text("customer") == id)
     });
@@ -88,20 +116,34 @@ fn advance(call: &mut Call) -> Answer {
 
 fn remove(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
-    let clock = call.world.find(KIND, &id)?.clone();
-    let mine = customers(call, &id);
+    call.world.find(KIND, &id)?;
+    forget(call.world, &id);
+    Ok(json!({"id": id, "object": KIND, "deleted": true}))
+}
+
+/// Deletes the clocks whose thirty days are over.
+pub fn forget_old(world: &mut World) {
+    let now = world.now();
+    let old = world.store.oldest(KIND).filter(|clock| clock.int("deletes_after") <= now);
+    let old: Vec<String> = old.map(|clock| clock.text("id").to_owned()).collect();
+    old.iter().for_each(|id| forget(world, id));
+}
+
+/// Deletes a clock with all of its customers and what is theirs.
+fn forget(world: &mut World, id: &str) {
+    let clock = world.get(KIND, id).cloned().unwrap_or_default();
+    let mine = customers(world, id);
     for kind in ["subscription", "invoice", "invoiceitem", "payment_method"] {
         let theirs = |object: &&Value| mine.iter().any(|id| object.text("customer") == id);
         let gone: Vec<String> = {
-            let all = call.world.store.oldest(kind).filter(theirs);
+            let all = world.store.oldest(kind).filter(theirs);
             all.map(|object| object.text("id").to_owned()).collect()
         };
-        gone.iter().for_each(|id| call.world.store.remove(kind, id));
+        gone.iter().for_each(|id| world.store.remove(kind, id));
     }
     for customer in mine {
-        call.world.store.remove("customer", &customer);
+        world.store.remove("customer", &customer);
     }
-    call.world.store.remove(KIND, &id);
-    call.world.emit("test_helpers.test_clock.deleted", &clock, None);
-    Ok(json!({"id": id, "object": KIND, "deleted": true}))
+    world.store.remove(KIND, id);
+    world.emit("test_helpers.test_clock.deleted", &clock, None);
 }

@@ -16,6 +16,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/customers/{customer}", read),
     post("/v1/customers/{customer}", update),
     delete("/v1/customers/{customer}", remove),
+    get("/v1/customers/{customer}/discount", read_discount),
     get("/v1/customers/{customer}/payment_methods", list_methods),
     get("/v1/customers/{customer}/payment_methods/{payment_method}", read_method),
 ];
@@ -71,6 +72,7 @@ fn create(call: &mut Call) -> Answer {
     let clock = call.opt("test_clock");
     if let Some(clock) = &clock {
         call.world.find_param("test_helpers.test_clock", clock, "test_clock")?;
+        super::admit_customer(call.world, clock)?;
     }
     let settings = call.params.at("invoice_settings").clone();
     let customer = blank(call.world, |customer| {
@@ -86,8 +88,20 @@ fn create(call: &mut Call) -> Answer {
         let method = methods::named(call.world, &method, "payment_method")?;
         methods::attach(call.world, &method, &id)?;
     }
+    adopt_source(call, &id)?;
     choose_default(call, &id)?;
     Ok(call.world.render(call.world.find("customer", &id)?))
+}
+
+/// A card given the old way, as `source`: it is attached, and used for what is billed.
+fn adopt_source(call: &mut Call, customer: &str) -> Answer<()> {
+    let Some(source) = call.opt("source") else {
+        return Ok(());
+    };
+    let method = methods::named(call.world, &source, "source")?;
+    methods::attach(call.world, &method, customer)?;
+    methods::make_default(call.world, customer, &method);
+    Ok(())
 }
 
 fn check_email(call: &Call) -> Answer<()> {
@@ -172,6 +186,14 @@ fn remove(call: &mut Call) -> Answer {
     let gone = json!({"id": id, "object": "customer", "deleted": true});
     call.world.store.put("customer", &id, gone.clone());
     Ok(gone)
+}
+
+/// Discounts belong to subscriptions and invoices here; a customer has none of their own.
+fn read_discount(call: &mut Call) -> Answer {
+    call.world.find("customer", call.id())?;
+    let message = format!("No active discount for customer: {}", call.id());
+    let error = ApiError { status: 404, ..ApiError::invalid(message) };
+    Err(error.with("code", "resource_missing"))
 }
 
 fn list_methods(call: &mut Call) -> Answer {

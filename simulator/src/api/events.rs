@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Route, get};
 use crate::billing::calendar::DAY;
-use crate::errors::Answer;
+use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page};
 use crate::json::Json;
 
@@ -25,6 +25,10 @@ fn list(call: &mut Call) -> Answer {
     let one = call.opt("type");
     let types: Vec<String> =
         call.params.list("types").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    if one.is_some() && !types.is_empty() {
+        let message = "You may only specify one of these parameters: type, types.";
+        return Err(ApiError::invalid(message).with("param", "type"));
+    }
     let delivered = call.params["delivery_success"].as_bool();
     let oldest = call.world.now() - KEPT_SECONDS;
     page(call, "event", "/v1/events", |event| {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::invoices::gone;
 use super::{Route, delete, get, post};
-use crate::billing::{invoicing, lines, proration::price_amount};
+use crate::billing::{invoice_items, invoicing, lines};
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page};
 use crate::json::Json;
@@ -27,48 +27,9 @@ fn list(call: &mut Call) -> Answer {
     })
 }
 
-/// The amount, pricing and currency an item was given.
-fn priced(call: &mut Call) -> Answer {
-    let quantity = call.params.opt_int("quantity").unwrap_or(1);
-    if let Some(id) = call.opt("pricing.price") {
-        let price = call.world.find_param("price", &id, "pricing[price]")?.clone();
-        let amount = price_amount(&price, quantity)?;
-        return Ok(json!({
-            "amount": amount, "currency": price["currency"], "quantity": quantity,
-            "pricing": lines::pricing(&price),
-            "description": lines::product_name(call.world, &price),
-        }));
-    }
-    let currency = call.opt("currency").map(|currency| currency.to_lowercase());
-    if call.params["price_data"].is_object() {
-        let data = call.params["price_data"].clone();
-        let amount = price_amount(&data, quantity)?;
-        return Ok(json!({
-            "amount": amount, "currency": data["currency"], "quantity": quantity,
-            "pricing": null, "description": null,
-        }));
-    }
-    let unit = call.opt("unit_amount_decimal");
-    let amount = match (call.params.opt_int("amount"), unit) {
-        (Some(amount), _) => amount,
-        (None, Some(unit)) => price_amount(&json!({"unit_amount_decimal": unit}), quantity)?,
-        (None, None) => {
-            let message = "You must specify either amount and currency or a price.";
-            return Err(ApiError::param("parameter_missing", "amount", message));
-        }
-    };
-    let currency = currency.ok_or_else(|| {
-        let message = "Missing required param: currency.";
-        ApiError::param("parameter_missing", "currency", message)
-    })?;
-    Ok(json!({"amount": amount, "currency": currency, "quantity": quantity, "pricing": null,
-              "description": null}))
-}
-
 fn create(call: &mut Call) -> Answer {
     let customer = call.need("customer")?;
     call.world.find_param("customer", &customer, "customer")?;
-    let priced = priced(call)?;
     let subscription = call.opt("subscription");
     if let Some(id) = &subscription {
         let sub = call.world.find_param("subscription", id, "subscription")?;
@@ -77,38 +38,22 @@ fn create(call: &mut Call) -> Answer {
             return Err(ApiError::invalid(message).with("param", "subscription"));
         }
     }
+    let mut given = call.params.clone();
+    given["metadata"] = call.metadata(&Value::Null)?;
+    let item = invoice_items::make(call.world, &customer, subscription.as_deref(), &given)?;
     let invoice = call.opt("invoice");
-    if let Some(id) = &invoice
-        && call.world.find_param("invoice", id, "invoice")?.text("status") != "draft"
-    {
-        let message = "This invoice is no longer editable.";
-        let error = ApiError::param("invoice_not_editable", "invoice", message);
-        return Err(error);
+    if let Some(id) = &invoice {
+        let found = call.world.find_param("invoice", id, "invoice")?;
+        let empty = found.list("lines.data").is_empty();
+        if found.text("status") != "draft" || found.text("customer") != customer {
+            let message = "This invoice is no longer editable.";
+            return Err(ApiError::param("invoice_not_editable", "invoice", message));
+        }
+        if found["currency"] != item["currency"] && !empty {
+            let message = "The currency of the invoice item must be that of the invoice.";
+            return Err(ApiError::invalid(message).with("param", "currency"));
+        }
     }
-    let now = call.world.now_for(&customer);
-    let metadata = call.metadata(&Value::Null)?;
-    let parent = subscription.as_ref().map(|id| {
-        let details = json!({"subscription": id, "subscription_item": null});
-        json!({"type": "subscription_details", "subscription_details": details})
-    });
-    let mut item = priced;
-    if let Some(description) = call.opt("description") {
-        item["description"] = description.into();
-    }
-    item["customer"] = customer.as_str().into();
-    item["date"] = now.into();
-    item["discountable"] = (call.params["discountable"] != false).into();
-    item["discounts"] = json!([]);
-    item["metadata"] = metadata;
-    item["net_amount"] = item["amount"].clone();
-    item["parent"] = parent.unwrap_or_default();
-    item["period"] = match call.params["period"].is_object() {
-        true => call.params["period"].clone(),
-        false => json!({"start": now, "end": now}),
-    };
-    item["proration"] = false.into();
-    item["quantity_decimal"] = item.int("quantity").to_string().into();
-    item["tax_rates"] = json!([]);
     let item = call.world.create_and_tell("invoiceitem", "invoiceitem.created", item);
     if let Some(invoice) = invoice {
         let lines = lines::take(call.world, std::slice::from_ref(&item), &invoice);
@@ -139,11 +84,21 @@ fn update(call: &mut Call) -> Answer {
     let metadata = call.metadata(&before["metadata"])?;
     let mut fields = json!({"metadata": metadata});
     call.copy(&mut fields, &["description", "amount", "discountable", "period", "quantity"]);
+    let priced = ["pricing", "price_data", "unit_amount_decimal"];
+    if priced.iter().any(|name| call.given(name)) {
+        let mut given = call.params.clone();
+        given["currency"] = before["currency"].clone();
+        let priced = invoice_items::priced(call.world, &given)?;
+        for name in ["amount", "quantity", "pricing"] {
+            fields[name] = priced[name].clone();
+        }
+    }
     let item = call.world.edit("invoiceitem", &id, |item| {
         if let (Some(into), Some(from)) = (item.as_object_mut(), fields.as_object()) {
             into.extend(from.clone());
         }
         item["net_amount"] = item["amount"].clone();
+        item["quantity_decimal"] = item.int("quantity").to_string().into();
     });
     refresh(call, &item, false);
     Ok(call.world.render(&item))

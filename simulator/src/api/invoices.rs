@@ -1,24 +1,22 @@
-//! Invoices: reading, previewing, finalizing, paying, voiding. Making one is in `invoices_made`.
+//! Invoices: reading, finalizing, paying, voiding, writing off. Previewing and making one is in
+//! `invoices_made`.
 
 use serde_json::{Value, json};
 
-use super::{Route, get, post, subscriptions};
-use crate::billing::{invoicing, methods, paying, updating};
+use super::{Route, get, post};
+use crate::billing::{invoicing, methods, paying, subscribing};
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page, page_of};
 use crate::json::Json;
 
 pub const ROUTES: &[Route] = &[
     get("/v1/invoices", list),
-    post("/v1/invoices/create_preview", preview),
     get("/v1/invoices/{invoice}", read),
     get("/v1/invoices/{invoice}/lines", lines),
     post("/v1/invoices/{invoice}/finalize", finalize),
     post("/v1/invoices/{invoice}/pay", pay),
     post("/v1/invoices/{invoice}/void", void),
     post("/v1/invoices/{invoice}/mark_uncollectible", write_off),
-    get("/v1/invoice_payments", list_payments),
-    get("/v1/invoice_payments/{invoice_payment}", read_payment),
 ];
 
 fn list(call: &mut Call) -> Answer {
@@ -31,34 +29,6 @@ fn list(call: &mut Call) -> Answer {
             && is(invoice.text("status"), "status")
             && is(invoice.text("collection_method"), "collection_method")
     })
-}
-
-fn preview(call: &mut Call) -> Answer {
-    let named = call.opt("subscription");
-    let customer = call.opt("customer");
-    let found = match &named {
-        Some(id) => call.world.find_param("subscription", id, "subscription")?.clone(),
-        None => {
-            let customer = customer.unwrap_or_default();
-            let mut running =
-                call.world.store.newest("subscription").filter(|sub| {
-                    sub.text("customer") == customer && sub.text("status") != "canceled"
-                });
-            running.next().cloned().unwrap_or_default()
-        }
-    };
-    if found.is_null() {
-        let message = "No upcoming invoices for customer";
-        return Err(ApiError::invalid(message).with("code", "invoice_upcoming_none"));
-    }
-    let mut params = call.params.clone();
-    let items = params.list("subscription_details.items").to_vec();
-    if !items.is_empty() {
-        let items = subscriptions::resolve_items(call.world, &items, false)?;
-        params.put("subscription_details.items", items);
-    }
-    let invoice = updating::preview(call.world, &found, &params)?;
-    Ok(call.world.render(&invoice))
 }
 
 fn read(call: &mut Call) -> Answer {
@@ -84,55 +54,55 @@ fn finalize(call: &mut Call) -> Answer {
 
 fn pay(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
-    if call.world.find("invoice", &id)?.text("status") == "draft" {
+    let drafted = call.world.find("invoice", &id)?.text("status") == "draft";
+    if drafted {
         invoicing::finalize(call.world, &id)?;
     }
-    let open = call.world.find("invoice", &id)?.text("status") == "open";
+    let invoice = call.world.find("invoice", &id)?.clone();
+    if drafted && invoice.text("status") == "paid" {
+        return read(call);
+    }
     if call.params.flag("paid_out_of_band") {
-        if open {
-            paying::mark_paid(call.world, &id, false);
+        if !matches!(invoice.text("status"), "open" | "uncollectible") {
+            return Err(not_editable("Only an open invoice can be marked as paid out of band."));
         }
+        paying::mark_paid_elsewhere(call.world, &id)?;
         return read(call);
     }
     let method = match call.opt("payment_method") {
         Some(method) => {
             let method = methods::named(call.world, &method, "payment_method")?;
-            let customer = call.world.find("invoice", &id)?.text("customer").to_owned();
-            methods::attach(call.world, &method, &customer)?;
+            methods::attach(call.world, &method, invoice.text("customer"))?;
             Some(method)
         }
         None => None,
     };
-    if open || call.world.find("invoice", &id)?.int("amount_due") > 0 {
-        paying::pay(call.world, &id, method, call.params["off_session"] != false)?;
-    }
+    paying::pay(call.world, &id, method, call.params["off_session"] != false)?;
     read(call)
+}
+
+fn not_editable(message: &str) -> ApiError {
+    ApiError::invalid(message).with("code", "invoice_not_editable")
 }
 
 fn void(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
-    invoicing::void(call.world, &id, "invoice.voided", "void")?;
+    let voided = invoicing::void(call.world, &id, "invoice.voided", "void")?;
+    // Without its first invoice a subscription never begins.
+    let sub = paying::subscription_of(call.world, &voided);
+    if sub.text("status") == "incomplete" && sub.text("latest_invoice") == id {
+        subscribing::set_status(call.world, sub.text("id"), "incomplete_expired");
+    }
     read(call)
 }
 
 fn write_off(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
+    if call.world.find("invoice", &id)?.text("status") != "open" {
+        return Err(not_editable("You can only mark an open invoice as uncollectible."));
+    }
     invoicing::void(call.world, &id, "invoice.marked_uncollectible", "uncollectible")?;
     read(call)
-}
-
-fn list_payments(call: &mut Call) -> Answer {
-    let params = call.params.clone();
-    let is = |value: &str, name: &str| params.opt_text(name).is_none_or(|wanted| value == wanted);
-    page(call, "invoice_payment", "/v1/invoice_payments", |payment| {
-        is(payment.text("invoice"), "invoice")
-            && is(payment.text("status"), "status")
-            && is(payment.text("payment.payment_intent"), "payment.payment_intent")
-    })
-}
-
-fn read_payment(call: &mut Call) -> Answer {
-    Ok(call.world.render(call.world.find("invoice_payment", call.id())?))
 }
 
 /// The answer for a deleted draft.

@@ -7,26 +7,35 @@ mod account;
 mod charges;
 mod checkout;
 mod clocks;
+mod coupons;
+mod credit_notes;
 pub mod customers;
+mod disputes;
 mod events;
 mod intents;
 mod invoice_items;
+mod invoice_payments;
 mod invoices;
 mod invoices_made;
 mod payment_methods;
+mod payment_pages;
 mod portal;
 mod prices;
 mod products;
+mod promotion_codes;
 mod refunds;
+mod search;
 mod setup_intents;
 mod subscription_items;
+mod subscription_schedules;
 mod subscriptions;
 mod webhook_endpoints;
 
 use crate::errors::Answer;
 use crate::http::Call;
 
-pub use webhook_endpoints::upsert as upsert_endpoint;
+pub use clocks::{admit_customer, admit_subscription, forget_old as forget_old_clocks};
+pub use webhook_endpoints::{roll as roll_secret, upsert as upsert_endpoint};
 
 /// One endpoint.
 pub struct Route {
@@ -52,11 +61,16 @@ const fn delete(pattern: &'static str, run: fn(&mut Call) -> Answer) -> Route {
 
 /// Every table of endpoints; a fixed path stands before one with an id in its place.
 const TABLES: &[&[Route]] = &[
+    search::ROUTES,
     account::ROUTES,
     customers::ROUTES,
     products::ROUTES,
     prices::ROUTES,
     checkout::ROUTES,
+    payment_pages::ROUTES,
+    coupons::ROUTES,
+    promotion_codes::ROUTES,
+    subscription_schedules::ROUTES,
     subscriptions::ROUTES,
     subscription_items::ROUTES,
     invoices::ROUTES,
@@ -66,6 +80,9 @@ const TABLES: &[&[Route]] = &[
     setup_intents::ROUTES,
     payment_methods::ROUTES,
     charges::ROUTES,
+    credit_notes::ROUTES,
+    disputes::ROUTES,
+    invoice_payments::ROUTES,
     refunds::ROUTES,
     events::ROUTES,
     webhook_endpoints::ROUTES,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Route, get, post};
+use crate::billing::discounting;
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page};
 use crate::ids;
@@ -160,6 +161,49 @@ fn update(call: &mut Call) -> Answer {
     Ok(call.world.render(&found))
 }
 
+/// The flow a session is for, checked: what it names must exist and belong to the customer.
+fn flow(call: &mut Call, customer: &str) -> Answer {
+    let Some(given) = call.params["flow_data"].as_object() else {
+        return Ok(Value::Null);
+    };
+    let mut flow = json!({"after_completion": {"type": "portal_homepage"}});
+    merge(&mut flow, &Value::Object(given.clone()));
+    let kind = flow.text("type").to_owned();
+    let wrong = |path: String, message: &str| {
+        Err(ApiError::invalid(message).with("param", format!("flow_data{path}")))
+    };
+    if kind.starts_with("subscription_") {
+        let param = format!("flow_data[{kind}][subscription]");
+        let Some(id) = flow.opt_text(&format!("{kind}.subscription")) else {
+            let message = format!("Missing required param: {param}.");
+            return Err(ApiError::param("parameter_missing", &param, message));
+        };
+        let sub = call.world.find_param("subscription", id, &param)?;
+        if sub.text("customer") != customer {
+            return wrong(format!("[{kind}][subscription]"), "It belongs to another customer.");
+        }
+    }
+    for item in flow.list("subscription_update_confirm.items") {
+        if let Some(price) = item.opt_text("price") {
+            let param = "flow_data[subscription_update_confirm][items][0][price]";
+            call.world.find_param("price", price, param)?;
+        }
+    }
+    let discounts = flow.list("subscription_update_confirm.discounts");
+    discounting::choose(call.world, discounts, Some(customer))?;
+    let offer = "subscription_cancel.retention.coupon_offer.coupon";
+    if let Some(coupon) = flow.opt_text(offer) {
+        let param = "flow_data[subscription_cancel][retention][coupon_offer][coupon]";
+        call.world.find_param("coupon", coupon, param)?;
+    }
+    if flow.text("after_completion.type") == "redirect"
+        && flow.opt_text("after_completion.redirect.return_url").is_none()
+    {
+        return wrong("[after_completion][redirect]".to_owned(), "A return_url is needed.");
+    }
+    Ok(flow)
+}
+
 fn create_session(call: &mut Call) -> Answer {
     let customer = call.need("customer")?;
     call.world.find_param("customer", &customer, "customer")?;
@@ -174,16 +218,7 @@ fn create_session(call: &mut Call) -> Answer {
         let found = call.world.find(CONFIGURATION, &configuration)?;
         found.opt_text("default_return_url").map(str::to_owned)
     };
-    let mut flow = Value::Null;
-    if let Some(given) = call.params["flow_data"].as_object() {
-        flow = json!({"after_completion": {"type": "portal_homepage"}});
-        merge(&mut flow, &Value::Object(given.clone()));
-        let kind = flow.text("type").to_owned();
-        if let Some(id) = flow.opt_text(&format!("{kind}.subscription")) {
-            let param = format!("flow_data[{kind}][subscription]");
-            call.world.find_param("subscription", id, &param)?;
-        }
-    }
+    let flow = flow(call, &customer)?;
     let id = ids::new(SESSION);
     let session = json!({
         "id": id,

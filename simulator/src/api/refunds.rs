@@ -1,11 +1,11 @@
 //! Refunds.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Route, get, post};
+use crate::billing::refunding::{self, Wanted};
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page};
-use crate::ids;
 use crate::json::Json;
 
 pub const ROUTES: &[Route] = &[
@@ -13,6 +13,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/refunds", create),
     get("/v1/refunds/{refund}", read),
     post("/v1/refunds/{refund}", update),
+    post("/v1/refunds/{refund}/cancel", cancel),
 ];
 
 fn list(call: &mut Call) -> Answer {
@@ -44,46 +45,13 @@ fn charge(call: &Call) -> Answer {
 }
 
 fn create(call: &mut Call) -> Answer {
-    let charge = charge(call)?;
-    let id = charge.text("id").to_owned();
-    let left = charge.int("amount_captured") - charge.int("amount_refunded");
-    if charge.flag("refunded") || !charge.flag("paid") || left <= 0 {
-        let message = format!("Charge {id} has already been refunded.");
-        return Err(ApiError::invalid(message).with("code", "charge_already_refunded"));
-    }
-    let amount = call.params.opt_int("amount").unwrap_or(left);
-    if amount < 1 || amount > left {
-        let currency = charge.text("currency");
-        let message = format!(
-            "Refund amount ({}) is greater than unrefunded amount on charge ({}), or not positive.",
-            crate::billing::lines::money(amount, currency),
-            crate::billing::lines::money(left, currency)
-        );
-        return Err(ApiError::invalid(message).with("param", "amount"));
-    }
-    let metadata = call.metadata(&Value::Null)?;
-    let refund = json!({
-        "id": ids::new("refund"),
-        "amount": amount,
-        "charge": id,
-        "currency": charge["currency"],
-        "destination_details": {
-            "type": "card",
-            "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number",
-                     "type": "refund"},
-        },
-        "metadata": metadata,
-        "payment_intent": charge["payment_intent"],
-        "reason": call.opt("reason"),
-        "status": "succeeded",
-    });
-    let refund = call.world.create("refund", refund);
-    call.world.edit_and_tell("charge", &id, "charge.refunded", |charge| {
-        let refunded = charge.int("amount_refunded") + amount;
-        charge["amount_refunded"] = refunded.into();
-        charge["refunded"] = (refunded == charge.int("amount_captured")).into();
-    });
-    call.world.emit("refund.created", &refund, None);
+    let charge = charge(call)?.text("id").to_owned();
+    let wanted = Wanted {
+        amount: call.params.opt_int("amount"),
+        reason: call.opt("reason"),
+        metadata: call.metadata(&Value::Null)?,
+    };
+    let refund = refunding::refund(call.world, &charge, wanted)?;
     Ok(call.world.render(&refund))
 }
 
@@ -95,8 +63,17 @@ fn update(call: &mut Call) -> Answer {
     let before = call.world.find("refund", call.id())?.clone();
     let id = call.id().to_owned();
     let metadata = call.metadata(&before["metadata"])?;
-    let refund = call.world.edit_and_tell("refund", &id, "refund.updated", |refund| {
-        refund["metadata"] = metadata;
-    });
+    let refund = refunding::set_metadata(call.world, &id, metadata)?;
     Ok(call.world.render(&refund))
+}
+
+/// Only refunds that wait for their receiver can be canceled, which those of cards never do.
+fn cancel(call: &mut Call) -> Answer {
+    let refund = call.world.find("refund", call.id())?;
+    let message = format!(
+        "You can only cancel refunds with a status of requires_action. This refund has a status \
+         of {}.",
+        refund.text("status")
+    );
+    Err(ApiError::invalid(message))
 }

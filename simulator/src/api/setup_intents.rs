@@ -2,19 +2,20 @@
 
 use serde_json::{Value, json};
 
+use super::payment_methods::chosen;
 use super::{Route, get, post};
-use crate::billing::methods;
-use crate::cards;
-use crate::errors::{Answer, ApiError};
+use crate::billing::setting_up;
+use crate::errors::Answer;
 use crate::http::{Call, page};
-use crate::ids;
 use crate::json::Json;
 
 pub const ROUTES: &[Route] = &[
     get("/v1/setup_intents", list),
     post("/v1/setup_intents", create),
     get("/v1/setup_intents/{intent}", read),
+    post("/v1/setup_intents/{intent}", update),
     post("/v1/setup_intents/{intent}/confirm", confirm),
+    post("/v1/setup_intents/{intent}/cancel", cancel),
 ];
 
 fn list(call: &mut Call) -> Answer {
@@ -30,26 +31,20 @@ fn create(call: &mut Call) -> Answer {
     if let Some(id) = call.opt("customer") {
         call.world.find_param("customer", &id, "customer")?;
     }
-    let id = ids::new("setup_intent");
     let mut intent = json!({
-        "id": id,
-        "automatic_payment_methods": {"allow_redirects": "always", "enabled": true},
-        "client_secret": format!("{id}_secret_{}", ids::random(25)),
         "metadata": metadata,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
-        "status": "requires_payment_method",
         "usage": call.opt("usage").unwrap_or("off_session".to_owned()),
+        "_sim": {"return_url": call.opt("return_url")},
     });
     call.copy(&mut intent, &["customer", "description"]);
-    if let Some(method) = call.opt("payment_method") {
-        let method = methods::named(call.world, &method, "payment_method")?;
+    if let Some(method) = chosen(call)? {
         intent["payment_method"] = method.into();
         intent["status"] = "requires_confirmation".into();
     }
-    call.world.create_and_tell("setup_intent", "setup_intent.created", intent);
+    let intent = setting_up::new_intent(call.world, intent);
+    let id = intent.text("id").to_owned();
     if call.params.flag("confirm") {
-        run(call, &id)?;
+        setting_up::confirm(call.world, &id)?;
     }
     Ok(call.world.render(call.world.find("setup_intent", &id)?))
 }
@@ -58,42 +53,53 @@ fn read(call: &mut Call) -> Answer {
     Ok(call.world.render(call.world.find("setup_intent", call.id())?))
 }
 
+/// Changes an intent that is not settled; metadata can always be changed.
+fn update(call: &mut Call) -> Answer {
+    let before = call.world.find("setup_intent", call.id())?.clone();
+    let id = call.id().to_owned();
+    let metadata = call.metadata(&before["metadata"])?;
+    let mut fields = json!({"metadata": metadata});
+    call.copy(&mut fields, &["description"]);
+    if call.given("customer") || call.given("payment_method") {
+        if matches!(before.text("status"), "succeeded" | "canceled") {
+            return Err(setting_up::unexpected(call.world, &before));
+        }
+        if let Some(customer) = call.opt("customer") {
+            call.world.find_param("customer", &customer, "customer")?;
+            fields["customer"] = customer.into();
+        }
+        if let Some(method) = chosen(call)? {
+            fields["payment_method"] = method.into();
+            fields["status"] = "requires_confirmation".into();
+        }
+    }
+    let intent = call.world.edit("setup_intent", &id, |intent| {
+        if let (Some(into), Some(from)) = (intent.as_object_mut(), fields.as_object()) {
+            into.extend(from.clone());
+        }
+    });
+    Ok(call.world.render(&intent))
+}
+
 fn confirm(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
     call.world.find("setup_intent", &id)?;
-    if let Some(method) = call.opt("payment_method") {
-        let method = methods::named(call.world, &method, "payment_method")?;
-        call.world.edit("setup_intent", &id, |intent| intent["payment_method"] = method.into());
-    }
-    run(call, &id)?;
+    let (method, back) = (chosen(call)?, call.opt("return_url"));
+    call.world.edit("setup_intent", &id, |intent| {
+        if let Some(method) = method {
+            intent["payment_method"] = method.into();
+        }
+        if let Some(back) = back {
+            intent.put("_sim.return_url", back);
+        }
+    });
+    setting_up::confirm(call.world, &id)?;
     read(call)
 }
 
-fn run(call: &mut Call, id: &str) -> Answer<()> {
-    let intent = call.world.find("setup_intent", id)?.clone();
-    let Some(method) = intent.opt_text("payment_method").map(str::to_owned) else {
-        let message = "You cannot confirm this SetupIntent because it's missing a payment method.";
-        return Err(ApiError::invalid(message).with("code", "setup_intent_unexpected_state"));
-    };
-    let stored = call.world.find("payment_method", &method)?.clone();
-    if let Some(reason) = cards::of_method(&stored).at_attach {
-        let error = cards::decline(reason);
-        let failed = call.world.edit("setup_intent", id, |intent| {
-            intent["status"] = "requires_payment_method".into();
-            intent["payment_method"] = Value::Null;
-            intent["last_setup_error"] = error.body.clone();
-        });
-        call.world.emit("setup_intent.setup_failed", &failed, None);
-        let shown = call.world.render(&failed);
-        return Err(error.with("setup_intent", shown));
-    }
-    if let Some(customer) = intent.opt_text("customer") {
-        methods::attach(call.world, &method, customer)?;
-    }
-    let done = call.world.edit("setup_intent", id, |intent| {
-        intent["status"] = "succeeded".into();
-        intent["last_setup_error"] = Value::Null;
-    });
-    call.world.emit("setup_intent.succeeded", &done, None);
-    Ok(())
+fn cancel(call: &mut Call) -> Answer {
+    let id = call.id().to_owned();
+    let reason = call.opt("cancellation_reason");
+    let canceled = setting_up::cancel(call.world, &id, reason)?;
+    Ok(call.world.render(&canceled))
 }

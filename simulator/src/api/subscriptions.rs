@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Route, delete, get, post, prices};
+use super::{Route, admit_subscription, delete, get, post, prices};
 use crate::billing::calendar::DAY;
 use crate::billing::subscribing::{self, Begin};
-use crate::billing::{change, invoicing, lines, methods, paying, updating};
+use crate::billing::{discounting, ending, methods, pausing, standing, updating};
 use crate::errors::{Answer, ApiError};
 use crate::http::{Call, page};
 use crate::json::Json;
@@ -17,6 +17,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/subscriptions/{subscription_exposed_id}", read),
     post("/v1/subscriptions/{subscription_exposed_id}", update),
     delete("/v1/subscriptions/{subscription_exposed_id}", cancel),
+    delete("/v1/subscriptions/{subscription_exposed_id}/discount", drop_discount),
     post("/v1/subscriptions/{subscription}/resume", resume),
     post("/v1/subscriptions/{subscription}/pause", pause),
 ];
@@ -66,47 +67,75 @@ pub fn resolve_items(world: &mut World, items: &[Value], required: bool) -> Answ
 fn create(call: &mut Call) -> Answer {
     let customer = call.need("customer")?;
     call.world.find_param("customer", &customer, "customer")?;
+    admit_subscription(call.world, &customer)?;
     let given = call.params.list("items").to_vec();
     if given.is_empty() {
         let message = "Missing required param: items.";
         return Err(ApiError::param("parameter_missing", "items", message));
     }
+    let behavior = call.opt("payment_behavior").unwrap_or("allow_incomplete".to_owned());
+    if behavior == "pending_if_incomplete" {
+        let message = "`pending_if_incomplete` is for updates of a subscription only.";
+        return Err(ApiError::invalid(message).with("param", "payment_behavior"));
+    }
     let items = resolve_items(call.world, &given, true)?;
     let now = call.world.now_for(&customer);
     let days = call.params.opt_int("trial_period_days").filter(|days| *days > 0);
     let trial_end = call.params.opt_int("trial_end").or(days.map(|days| now + days * DAY));
-    let metadata = call.metadata(&Value::Null)?;
-    let mut fields = json!({"metadata": metadata});
-    call.copy(&mut fields, &["description"]);
-    for name in ["trial_settings", "payment_settings"] {
-        if call.given(name) {
-            fields[name] = call.params[name].clone();
-        }
-    }
-    if let Some(method) = call.opt("default_payment_method") {
-        let method = methods::named(call.world, &method, "default_payment_method")?;
-        methods::attach(call.world, &method, &customer)?;
-        fields["default_payment_method"] = method.into();
-    }
+    let fields = fields(call, &customer)?;
+    let extra = call.params.list("add_invoice_items").to_vec();
+    updating::add_items(call.world, &json!({"customer": customer}), &extra)?;
     let begin = Begin {
         customer,
         items,
         trial_end: trial_end.filter(|end| *end > now),
-        payment_behavior: call.opt("payment_behavior").unwrap_or("allow_incomplete".to_owned()),
+        payment_behavior: behavior,
         fields,
     };
     let sub = subscribing::begin(call.world, begin)?;
-    let schedule: Value = ["cancel_at", "cancel_at_period_end"]
+    let end: Value = ["cancel_at", "cancel_at_period_end"]
         .into_iter()
         .filter(|name| call.given(name))
         .map(|name| (name.to_owned(), call.params[name].clone()))
         .collect();
-    let wanted = schedule["cancel_at_period_end"] == true || !schedule["cancel_at"].is_null();
+    let wanted = end["cancel_at_period_end"] == true || !end["cancel_at"].is_null();
     let sub = match wanted {
-        true => updating::update(call.world, sub.text("id"), &schedule)?,
+        true => updating::update(call.world, sub.text("id"), &end)?,
         false => sub,
     };
     Ok(call.world.render(&sub))
+}
+
+/// What a new subscription has from its parameters, apart from customer, items and trial.
+fn fields(call: &mut Call, customer: &str) -> Answer {
+    let metadata = call.metadata(&Value::Null)?;
+    let mut fields = json!({
+        "metadata": metadata,
+        "discounts": call.params.list("discounts"),
+        "billing_cycle_anchor": call.params.opt_int("billing_cycle_anchor"),
+        "proration_behavior": call.params["proration_behavior"],
+    });
+    call.copy(&mut fields, &["description", "collection_method", "days_until_due"]);
+    if call.given("trial_settings") {
+        fields["trial_settings"] = call.params["trial_settings"].clone();
+    }
+    if call.given("payment_settings") {
+        fields["payment_settings"] = json!({"save_default_payment_method": "off"});
+        for (name, value) in call.params["payment_settings"].as_object().into_iter().flatten() {
+            fields["payment_settings"][name] = value.clone();
+        }
+    }
+    let sent = fields["collection_method"] == "send_invoice";
+    if sent != call.given("days_until_due") {
+        let message = "days_until_due is needed for, and only for, invoices that are sent.";
+        return Err(ApiError::invalid(message).with("param", "days_until_due"));
+    }
+    if let Some(method) = call.opt("default_payment_method") {
+        let method = methods::named(call.world, &method, "default_payment_method")?;
+        methods::attach(call.world, &method, customer)?;
+        fields["default_payment_method"] = method.into();
+    }
+    Ok(fields)
 }
 
 fn read(call: &mut Call) -> Answer {
@@ -127,92 +156,44 @@ fn update(call: &mut Call) -> Answer {
 
 fn cancel(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
-    let sub = call.world.find("subscription", &id)?.clone();
-    if matches!(sub.text("status"), "canceled" | "incomplete_expired") {
+    if standing::is_over(call.world.find("subscription", &id)?) {
         return Err(ApiError::missing("subscription", &id, None));
     }
-    if call.params.flag("prorate") {
-        let now = call.world.now_for(sub.text("customer"));
-        let gone: Vec<Value> = sub
-            .list("items.data")
-            .iter()
-            .skip(1)
-            .map(|item| json!({"id": item["id"], "deleted": true}))
-            .collect();
-        credit_rest(call.world, &sub, &gone, now)?;
-    }
     let details = call.params.at("cancellation_details").clone();
-    call.world.edit("subscription", &id, |sub| {
-        for (name, value) in details.as_object().into_iter().flatten() {
-            sub["cancellation_details"][name] = value.clone();
-        }
-    });
-    let ended = subscribing::end(call.world, &id, "cancellation_requested", false);
-    if call.params.flag("invoice_now") {
-        final_invoice(call.world, &ended)?;
-    }
+    let (prorate, bill) = (call.params.flag("prorate"), call.params.flag("invoice_now"));
+    ending::now(call.world, &id, &details, prorate, bill)?;
     read(call)
-}
-
-/// Credits what is left of every item's period as pending invoice items.
-fn credit_rest(world: &mut World, sub: &Value, gone: &[Value], now: i64) -> Answer<()> {
-    let wanted = change::Wanted { items: gone, at: now, prorate: true, restart: true };
-    let change = change::plan(world, sub, &wanted)?;
-    for proration in change.prorations {
-        world.create_and_tell("invoiceitem", "invoiceitem.created", proration);
-    }
-    Ok(())
-}
-
-fn final_invoice(world: &mut World, sub: &Value) -> Answer<()> {
-    let customer = sub.text("customer").to_owned();
-    let pending = lines::pending(world, &customer, sub.opt_text("id"));
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let id = crate::ids::new("invoice");
-    let all = lines::take(world, &pending, &id);
-    let now = world.now_for(&customer);
-    let draft = invoicing::Draft {
-        customer: &customer,
-        subscription: sub,
-        reason: "subscription_update",
-        lines: all,
-        period: (now, now),
-        finalizes_at: None,
-        currency: sub.text("currency"),
-    };
-    let invoice = invoicing::draft(world, draft, Some(id.clone()));
-    world.emit("invoice.created", &invoice, None);
-    if invoicing::finalize(world, &id)?.text("status") == "open" {
-        // A refused last charge leaves the invoice open; the subscription is over either way.
-        let _ = paying::pay(world, &id, None, true);
-    }
-    Ok(())
 }
 
 fn resume(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
-    let sub = call.world.find("subscription", &id)?.clone();
-    if sub.text("status") != "paused" {
-        let message = "Subscription is not paused, so it can not be resumed.";
-        return Err(ApiError::invalid(message));
-    }
-    call.world.edit("subscription", &id, |sub| sub["status"] = "active".into());
-    let now = json!({"billing_cycle_anchor": "now", "proration_behavior": "none"});
-    let resumed = updating::update(call.world, &id, &now)?;
-    call.world.emit("customer.subscription.resumed", &resumed, None);
+    let params = call.params.clone();
+    let resumed = pausing::resume(call.world, &id, &params)?;
     Ok(call.world.render(&resumed))
 }
 
 fn pause(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
-    let sub = call.world.find("subscription", &id)?;
-    if !matches!(sub.text("status"), "active" | "trialing" | "past_due") {
-        let message = "Only a running subscription can be paused.";
-        return Err(ApiError::invalid(message));
-    }
-    let paused = call.world.edit("subscription", &id, |sub| sub["status"] = "paused".into());
-    call.world.emit("customer.subscription.paused", &paused, None);
+    let params = call.params.clone();
+    let paused = pausing::pause(call.world, &id, &params)?;
     Ok(call.world.render(&paused))
+}
+
+/// Takes every discount off the subscription.
+fn drop_discount(call: &mut Call) -> Answer {
+    let id = call.id().to_owned();
+    let sub = call.world.find("subscription", &id)?.clone();
+    let known: Vec<String> =
+        sub.list("discounts").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let Some(last) = known.last() else {
+        let message = "No active discount for subscription: ".to_owned() + &id;
+        let error = ApiError { status: 404, ..ApiError::invalid(message) };
+        return Err(error.with("code", "resource_missing"));
+    };
+    for discount in &known {
+        discounting::remove(call.world, &id, discount);
+    }
+    let mut gone = call.world.render(call.world.find("discount", last)?);
+    gone["deleted"] = true.into();
+    Ok(gone)
 }

@@ -19,6 +19,8 @@ pub const ROUTES: &[Route] = &[
 
 const KIND: &str = "webhook_endpoint";
 const MOST: usize = 16;
+/// How long a rolled secret may go on signing.
+const LONGEST_KEPT: i64 = 86_400;
 
 fn list(call: &mut Call) -> Answer {
     page(call, KIND, "/v1/webhook_endpoints", |_| true)
@@ -77,6 +79,21 @@ pub fn upsert(world: &mut World, url: &str, secret: &str, events: &[Value]) -> A
         endpoint.put("_sim.secret", secret);
     });
     Ok(world.render(&endpoint))
+}
+
+/// Gives an endpoint a new secret. The old one signs beside it for a while, a day at most.
+pub fn roll(world: &mut World, id: &str, keep: i64, secret: Option<&str>) -> Answer {
+    let before = world.find(KIND, id)?.text("_sim.secret").to_owned();
+    let secret = secret.map(str::to_owned).unwrap_or_else(|| ids::new("webhook_secret"));
+    let until = world.now() + keep.clamp(0, LONGEST_KEPT);
+    let endpoint = world.edit(KIND, id, |endpoint| {
+        endpoint.put("_sim.secret", secret.as_str());
+        endpoint.put("_sim.previous", json!({"secret": before, "until": until}));
+    });
+    let mut shown = world.render(&endpoint);
+    shown["secret"] = secret.into();
+    shown["previous_secret_until"] = until.into();
+    Ok(shown)
 }
 
 fn read(call: &mut Call) -> Answer {

@@ -37,6 +37,16 @@ pub fn next_turn(anchor: i64, after: i64, interval: &str, interval_count: i64) -
     add(anchor, interval, periods * every)
 }
 
+/// The last moment at or before `at` at which a period that began at the anchor turned.
+pub fn last_turn(anchor: i64, at: i64, interval: &str, interval_count: i64) -> i64 {
+    let every = interval_count.max(1);
+    let mut periods = 0;
+    while add(anchor, interval, (periods + 1) * every) <= at {
+        periods += 1;
+    }
+    add(anchor, interval, periods * every)
+}
+
 /// The interval and interval count of a recurring price.
 pub fn interval(price: &Value) -> (&str, i64) {
     (price.text("recurring.interval"), price.int("recurring.interval_count").max(1))
@@ -91,5 +101,8 @@ mod tests {
         assert_eq!(next_turn(anchor, february, "month", 1), march);
         let year = datetime!(2027-01-31 10:00 UTC).unix_timestamp();
         assert_eq!(next_turn(anchor, february, "year", 1), year);
+        assert_eq!(last_turn(anchor, march - 1, "month", 1), february);
+        assert_eq!(last_turn(anchor, march, "month", 1), march);
+        assert_eq!(last_turn(anchor, march, "year", 1), anchor);
     }
 }

@@ -1,8 +1,13 @@
 //! Time passing: finds what is due, in order, and lets it happen at its own moment.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use super::{calendar::DAY, invoicing, paying, renewal, subscribing};
+use super::{
+    calendar::DAY, debiting, discounting, disputing, ending, invoicing, pausing, paying, refunding,
+    renewal, scheduling, standing, subscribing,
+};
 use crate::errors::{Answer, ApiError};
 use crate::json::Json;
 use crate::world::World;
@@ -22,26 +27,64 @@ pub enum Scope<'a> {
 }
 
 enum Task {
+    Phase(String),
     Cancel(String),
+    EndDiscount(String, String),
+    GiveUp(String),
+    CollectAgain(String),
     Turn(String),
+    AnnounceRenewal(String, i64),
     AnnounceTrialEnd(String),
     ExpireIncomplete(String),
     Finalize(String),
     Retry(String),
-    ExpireSession(String),
+    Session(String),
+    Refund(String),
+    Dispute(String),
+    Debit(String),
+}
+
+/// What is due first: one task of every customer who has one at that moment.
+#[derive(Default)]
+struct Batch {
+    moment: Option<i64>,
+    tasks: Vec<Task>,
+    customers: HashSet<String>,
+}
+
+impl Batch {
+    /// Takes a task up if none of its customer's at this moment came before it. Without a customer
+    /// it waits until it is alone, since it may touch anybody's.
+    fn offer(&mut self, customer: Option<&str>, found: Option<(i64, Task)>) {
+        let Some((at, task)) = found else {
+            return;
+        };
+        if self.moment.is_none_or(|moment| at < moment) {
+            *self = Batch { moment: Some(at), ..Batch::default() };
+        } else if self.moment != Some(at) || customer.is_none_or(|c| self.customers.contains(c)) {
+            return;
+        }
+        self.customers.extend(customer.map(str::to_owned));
+        self.tasks.push(task);
+    }
 }
 
 /// Runs everything due up to the target, each at its moment. The clock of the scope stands there
 /// afterwards only for a test clock; the global one is moved by its offset.
 pub fn run_until(world: &mut World, scope: Scope, target: i64) -> Answer<usize> {
-    for step in 0..MOST_STEPS {
-        let Some((moment, task)) = earliest(world, scope).filter(|(at, _)| *at <= target) else {
+    let mut steps = 0;
+    while steps < MOST_STEPS {
+        let batch = earliest(world, scope);
+        let Some(moment) = batch.moment.filter(|at| *at <= target) else {
             set_clock(world, scope, target);
             world.freeze(None);
-            return Ok(step);
+            return Ok(steps);
         };
         set_clock(world, scope, moment);
-        run(world, task, moment)?;
+        for task in batch.tasks {
+            steps += 1;
+            run(world, task, moment)?;
+        }
     }
     Err(ApiError::server("Advancing the clock does not come to an end."))
 }
@@ -58,66 +101,87 @@ fn set_clock(world: &mut World, scope: Scope, moment: i64) {
 
 fn run(world: &mut World, task: Task, moment: i64) -> Answer<()> {
     match task {
-        Task::Cancel(id) => {
-            subscribing::end(world, &id, "cancellation_requested", true);
-        }
+        Task::Phase(id) => scheduling::step(world, &id, moment)?,
+        Task::Cancel(id) => ending::planned(world, &id)?,
+        Task::EndDiscount(sub, id) => discounting::remove(world, &sub, &id),
+        Task::GiveUp(id) => standing::give_up(world, &id)?,
+        Task::CollectAgain(id) => pausing::collect_again(world, &id),
+        Task::AnnounceRenewal(id, turn) => renewal::announce(world, &id, turn),
         Task::Turn(id) => renewal::turn(world, &id, moment)?,
         Task::AnnounceTrialEnd(id) => {
             let sub = world.edit("subscription", &id, |sub| sub.put("_sim.trial_told", true));
             world.emit("customer.subscription.trial_will_end", &sub, None);
         }
-        Task::ExpireIncomplete(id) => expire_incomplete(world, &id)?,
-        Task::Finalize(id) => {
-            let invoice = invoicing::finalize(world, &id)?;
-            if invoice.text("status") == "open" {
-                attempt(world, &id);
-            }
-        }
+        Task::ExpireIncomplete(id) => standing::expire_incomplete(world, &id)?,
+        Task::Finalize(id) => finalize(world, &id)?,
         Task::Retry(id) => attempt(world, &id),
-        Task::ExpireSession(id) => super::checkout::expire(world, &id),
+        Task::Session(id) => super::checkout::come_due(world, &id)?,
+        Task::Refund(id) => refunding::settle(world, &id)?,
+        Task::Dispute(id) => disputing::lapse(world, &id)?,
+        Task::Debit(id) => debiting::answer(world, &id)?,
     }
     Ok(())
 }
 
+/// A draft's time is over: it is charged, unless its subscription's collection is paused.
+fn finalize(world: &mut World, id: &str) -> Answer<()> {
+    let invoice = invoicing::finalize(world, id)?;
+    if invoice.text("status") != "open" {
+        return Ok(());
+    }
+    let sub = paying::subscription_of(world, &invoice);
+    match sub.text("pause_collection.behavior") {
+        "void" => invoicing::void(world, id, "invoice.voided", "void").map(|_| ()),
+        "mark_uncollectible" => {
+            invoicing::void(world, id, "invoice.marked_uncollectible", "uncollectible").map(|_| ())
+        }
+        _ => {
+            attempt(world, id);
+            Ok(())
+        }
+    }
+}
+
 /// An automatic attempt: what a refusal means is recorded where it happens.
 fn attempt(world: &mut World, invoice: &str) {
+    let sent = world.get("invoice", invoice).map(|i| i.text("collection_method").to_owned());
+    if sent.is_some_and(|method| method == "send_invoice") {
+        return;
+    }
     if let Err(error) = paying::pay(world, invoice, None, true) {
         tracing::debug!(invoice, reason = error.message(), "the charge was refused");
     }
 }
 
-fn expire_incomplete(world: &mut World, id: &str) -> Answer<()> {
-    let expired = world.edit_and_tell("subscription", id, "customer.subscription.updated", |sub| {
-        sub["status"] = "incomplete_expired".into();
-    });
-    let invoice = expired.text("latest_invoice").to_owned();
-    if world.get("invoice", &invoice).is_some_and(|invoice| invoice.text("status") == "open") {
-        invoicing::void(world, &invoice, "invoice.voided", "void")?;
+/// The things that are due next in the scope.
+fn earliest(world: &World, scope: Scope) -> Batch {
+    let mut best = Batch::default();
+    // What comes first here also happens first at one and the same moment.
+    for schedule in world.store.oldest(scheduling::KIND).filter(|s| concerns(world, s, scope)) {
+        let id = schedule.text("id").to_owned();
+        let due = scheduling::due(schedule).map(|at| (at, Task::Phase(id)));
+        best.offer(schedule.opt_text("customer"), due);
     }
-    Ok(())
-}
-
-/// The next thing that is due in the scope.
-fn earliest(world: &World, scope: Scope) -> Option<(i64, Task)> {
-    let mut best: Option<(i64, Task)> = None;
-    let mut offer = |found: Option<(i64, Task)>| {
-        if let Some((at, task)) = found
-            && best.as_ref().is_none_or(|(earlier, _)| at < *earlier)
-        {
-            best = Some((at, task));
-        }
-    };
     for sub in world.store.oldest("subscription").filter(|sub| concerns(world, sub, scope)) {
-        offer(of_subscription(sub));
+        for task in of_subscription(world, sub) {
+            best.offer(sub.opt_text("customer"), Some(task));
+        }
     }
     for invoice in world.store.oldest("invoice").filter(|i| concerns(world, i, scope)) {
-        offer(of_invoice(invoice));
+        best.offer(invoice.opt_text("customer"), of_invoice(invoice));
     }
+    let meant = |notes: &Value| concerns(world, notes, scope);
+    let refund = refunding::next_due(world, meant).map(|(at, id)| (at, Task::Refund(id)));
+    best.offer(None, refund);
+    let debit = debiting::next_due(world, meant).map(|(at, id)| (at, Task::Debit(id)));
+    best.offer(None, debit);
+    let dispute = disputing::next_due(world, meant).map(|(at, id)| (at, Task::Dispute(id)));
+    best.offer(None, dispute);
     if scope == Scope::Everyone {
-        let open = world.store.oldest("checkout.session").filter(|s| s.text("status") == "open");
-        for session in open {
+        for session in world.store.oldest("checkout.session") {
             let id = session.text("id").to_owned();
-            offer(Some((session.int("expires_at"), Task::ExpireSession(id))));
+            let due = super::checkout::due_at(session).map(|at| (at, Task::Session(id)));
+            best.offer(None, due);
         }
     }
     best
@@ -132,26 +196,59 @@ fn concerns(world: &World, object: &Value, scope: Scope) -> bool {
     }
 }
 
-fn of_subscription(sub: &Value) -> Option<(i64, Task)> {
+/// What a subscription has before it; of things at one moment the first here happens first.
+fn of_subscription(world: &World, sub: &Value) -> Vec<(i64, Task)> {
+    let id = || sub.text("id").to_owned();
+    let status = sub.text("status");
+    let mut all = Vec::new();
+    if status == "incomplete" {
+        all.push((sub.int("created") + INCOMPLETE_SECONDS, Task::ExpireIncomplete(id())));
+        return all;
+    }
+    if standing::is_over(sub) {
+        return all;
+    }
+    if let Some(expires) = sub.opt_int("_sim.awaiting.expires_at") {
+        all.push((expires, Task::GiveUp(id())));
+    }
+    if let Some(end) = sub.opt_int("cancel_at") {
+        all.push((end, Task::Cancel(id())));
+    }
+    if let Some((end, discount)) = discounting::next_end(world, sub) {
+        all.push((end, Task::EndDiscount(id(), discount)));
+    }
+    if let Some(resumes) = sub.opt_int("pause_collection.resumes_at") {
+        all.push((resumes, Task::CollectAgain(id())));
+    }
+    if matches!(status, "trialing" | "active" | "past_due" | "unpaid") {
+        all.extend(of_period(sub));
+    }
+    all
+}
+
+/// What the end of the running period brings: its announcements and the end itself.
+fn of_period(sub: &Value) -> Vec<(i64, Task)> {
     let id = sub.text("id").to_owned();
     let status = sub.text("status");
-    if status == "incomplete" {
-        return Some((sub.int("created") + INCOMPLETE_SECONDS, Task::ExpireIncomplete(id)));
-    }
-    if !matches!(status, "trialing" | "active" | "past_due" | "unpaid") {
-        return None;
-    }
-    let items = sub.list("items.data").iter();
-    let turn = items.map(|item| item.int("current_period_end")).min()?;
-    if let Some(end) = sub.opt_int("cancel_at").filter(|end| *end <= turn) {
-        return Some((end, Task::Cancel(id)));
-    }
+    let items = sub.list("items.data");
+    let Some(turn) = items.iter().map(|item| item.int("current_period_end")).min() else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
     let told = sub.flag("_sim.trial_told");
-    let notice = sub.opt_int("trial_end").filter(|_| status == "trialing" && !told);
-    match notice.map(|end| end - subscribing::TRIAL_NOTICE) {
-        Some(notice) if notice <= turn => Some((notice, Task::AnnounceTrialEnd(id))),
-        _ => Some((turn, Task::Turn(id))),
+    if let Some(end) = sub.opt_int("trial_end").filter(|_| status == "trialing" && !told) {
+        let notice = (end - subscribing::TRIAL_NOTICE).min(turn);
+        all.push((notice, Task::AnnounceTrialEnd(id.clone())));
     }
+    let begun = items.iter().map(|item| item.int("current_period_start")).min().unwrap_or(turn);
+    let notice = turn - renewal::UPCOMING_NOTICE;
+    let ends = sub.opt_int("cancel_at").is_some_and(|end| end <= turn);
+    let known = sub.int("_sim.upcoming_told") == turn;
+    if notice > begun && !ends && !known && status != "unpaid" {
+        all.push((notice, Task::AnnounceRenewal(id.clone(), turn)));
+    }
+    all.push((turn, Task::Turn(id)));
+    all
 }
 
 fn of_invoice(invoice: &Value) -> Option<(i64, Task)> {
@@ -168,7 +265,7 @@ fn of_invoice(invoice: &Value) -> Option<(i64, Task)> {
 
 /// Whether anything of the customers without a test clock is due now.
 pub fn is_due(world: &World) -> bool {
-    earliest(world, Scope::Everyone).is_some_and(|(at, _)| at <= world.now())
+    earliest(world, Scope::Everyone).moment.is_some_and(|at| at <= world.now())
 }
 
 /// How far one request may move the global clock.

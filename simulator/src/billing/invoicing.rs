@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{charge, lines, paying};
+use super::calendar::DAY;
+use super::discounting::{self, Part};
+use super::{charge, lines, paying, subscribing};
 use crate::errors::{Answer, ApiError};
 use crate::ids;
 use crate::json::Json;
@@ -82,25 +84,79 @@ pub fn compose(world: &World, draft: Draft, id: Option<String>) -> Value {
         "status": "draft",
         "created": world.now_for(draft.customer),
         "test_clock": customer["test_clock"],
-        "total_discount_amounts": [],
         "total_pretax_credit_amounts": [],
         "total_taxes": [],
     });
+    if sub.text("collection_method") == "send_invoice" {
+        let days = sub.opt_int("days_until_due").unwrap_or(30);
+        invoice["collection_method"] = "send_invoice".into();
+        invoice["due_date"] = (world.now_for(draft.customer) + days * DAY).into();
+    }
+    let discounts = discounting::in_force(world, sub, draft.period.1);
+    set_discounts(&mut invoice, &discounts);
     set_lines(&mut invoice, all);
     invoice
 }
 
+/// Gives an invoice further discounts; `set_lines` applies them.
+pub fn set_discounts(invoice: &mut Value, discounts: &[Value]) {
+    let mut all = invoice.list("_sim.discounts").to_vec();
+    all.extend(
+        discounts
+            .iter()
+            .map(|discount| json!({"id": discount["id"], "coupon": discount["_sim"]["coupon"]})),
+    );
+    invoice["discounts"] = all.iter().map(|discount| discount["id"].clone()).collect();
+    invoice.put("_sim.discounts", all);
+}
+
+/// Takes an invoice's discounts off its lines, one after the other; answers what each took off.
+fn discount_lines(invoice: &Value, all: &mut [Value]) -> Vec<Value> {
+    let currency = invoice.text("currency");
+    let mut parts: Vec<Part> = all
+        .iter()
+        .map(|line| Part {
+            amount: line.int("amount"),
+            product: line.text("pricing.price_details.product").to_owned(),
+            discountable: line.flag("discountable"),
+        })
+        .collect();
+    for line in all.iter_mut() {
+        line["discount_amounts"] = json!([]);
+    }
+    let mut totals = Vec::new();
+    for discount in invoice.list("_sim.discounts") {
+        let taken = discounting::reductions(&discount["coupon"], &parts, currency);
+        for ((line, part), taken) in all.iter_mut().zip(&mut parts).zip(&taken) {
+            part.amount -= taken;
+            if let Some(amounts) = line["discount_amounts"].as_array_mut().filter(|_| *taken > 0) {
+                amounts.push(json!({"amount": taken, "discount": discount["id"]}));
+            }
+        }
+        let total = taken.into_iter().fold(0, i64::saturating_add);
+        totals.push(json!({"amount": total, "discount": discount["id"]}));
+    }
+    totals
+}
+
 /// Gives an invoice its lines and the sums that follow from them.
-pub fn set_lines(invoice: &mut Value, all: Vec<Value>) {
-    let total = lines::total(&all);
+pub fn set_lines(invoice: &mut Value, mut all: Vec<Value>) {
+    let discounts = discount_lines(invoice, &mut all);
+    let subtotal = lines::total(&all);
+    let taken = discounts.iter().map(|taken| taken.int("amount")).fold(0, i64::saturating_add);
+    let total = subtotal.saturating_sub(taken);
+    invoice["total_discount_amounts"] = discounts.into();
     let url = format!("/v1/invoices/{}/lines", invoice.text("id"));
     let list = json!({"object": "list", "data": all, "has_more": false,
                       "total_count": all.len(), "url": url});
     invoice["lines"] = list;
-    for sum in ["subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"] {
+    for sum in ["subtotal", "subtotal_excluding_tax"] {
+        invoice[sum] = subtotal.into();
+    }
+    for sum in ["total", "total_excluding_tax"] {
         invoice[sum] = total.into();
     }
-    let due = (total + invoice.int("starting_balance")).max(0);
+    let due = total.saturating_add(invoice.int("starting_balance")).max(0);
     for field in ["amount_due", "amount_remaining"] {
         invoice[field] = due.into();
     }
@@ -116,6 +172,9 @@ pub fn add_lines(world: &mut World, invoice: &str, mut added: Vec<Value>) {
     }
     world.edit_and_tell("invoice", invoice, "invoice.updated", |invoice| {
         let mut all = invoice.list("lines.data").to_vec();
+        if let Some(first) = added.first().filter(|_| all.is_empty()) {
+            invoice["currency"] = first["currency"].clone();
+        }
         all.extend(added);
         set_lines(invoice, all);
     });
@@ -216,11 +275,26 @@ pub fn void(world: &mut World, id: &str, event: &str, status: &str) -> Answer {
         invoice["next_payment_attempt"] = Value::Null;
         invoice.put(moment, now);
     });
-    if let Some(payment) = paying::open_payment(world, id).filter(|_| status == "void") {
-        cancel_payment(world, &payment, now);
+    if status == "void" {
+        if let Some(payment) = paying::open_payment(world, id) {
+            cancel_payment(world, &payment, now);
+        }
+        return_balance(world, &done);
     }
     world.emit(event, &done, None);
+    subscribing::settle(world, done.text("parent.subscription_details.subscription"));
     Ok(done)
+}
+
+/// A voided invoice gives back what it took of the customer's balance.
+fn return_balance(world: &mut World, invoice: &Value) {
+    let used = invoice.int("ending_balance").saturating_sub(invoice.int("starting_balance"));
+    if used != 0 {
+        let customer = invoice.text("customer");
+        world.edit_and_tell("customer", customer, "customer.updated", |customer| {
+            customer["balance"] = customer.int("balance").saturating_sub(used).into();
+        });
+    }
 }
 
 fn cancel_payment(world: &mut World, payment: &Value, now: i64) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::proration::price_amount;
+use super::proration::{price_amount, share};
 use crate::errors::Answer;
 use crate::ids;
 use crate::json::Json;
@@ -47,8 +47,21 @@ pub fn of_item(world: &World, sub: &Value, item: &Value, period: (i64, i64)) -> 
         "period": {"start": period.0, "end": period.1},
         "pricing": pricing(&price),
         "quantity": quantity,
+        "quantity_decimal": quantity.to_string(),
         "subscription": sub["id"],
     })))
+}
+
+/// The line for a first period that is shorter than the others, because the billing cycle turns
+/// at a moment of the caller's choosing.
+pub fn of_stub(world: &World, sub: &Value, item: &Value, since: i64, free: bool) -> Answer {
+    let period = (item.int("current_period_start"), item.int("current_period_end"));
+    let mut line = of_item(world, sub, item, period)?;
+    let whole = period.1 - since;
+    let amount = if free { 0 } else { share(line.int("amount"), period.1 - period.0, whole)? };
+    line["amount"] = amount.into();
+    line["subtotal"] = amount.into();
+    Ok(line)
 }
 
 /// The line that a pending invoice item becomes.
@@ -79,6 +92,7 @@ pub fn of_invoice_item(item: &Value) -> Value {
         "period": item["period"],
         "pricing": item["pricing"],
         "quantity": item["quantity"],
+        "quantity_decimal": item["quantity_decimal"],
         "subscription": subscription,
     }))
 }
@@ -101,8 +115,18 @@ pub fn total(lines: &[Value]) -> i64 {
     lines.iter().map(|line| line.int("amount")).fold(0, i64::saturating_add)
 }
 
-/// The pending items that the next invoice of a customer (and subscription) takes, oldest first.
-pub fn pending(world: &World, customer: &str, subscription: Option<&str>) -> Vec<Value> {
+/// The pending items that the next invoice of a subscription takes, oldest first: its own and
+/// those of its customer that name none, in its currency.
+pub fn pending(world: &World, sub: &Value) -> Vec<Value> {
+    let (id, currency) = (sub.opt_text("id"), sub.text("currency"));
+    pending_of(world, sub.text("customer"), id)
+        .into_iter()
+        .filter(|item| item.text("currency") == currency)
+        .collect()
+}
+
+/// The pending items of a customer, and of a subscription where one is named, oldest first.
+pub fn pending_of(world: &World, customer: &str, subscription: Option<&str>) -> Vec<Value> {
     let waiting = world.store.oldest("invoiceitem").filter(|item| {
         let of = item.opt_text("parent.subscription_details.subscription");
         item.text("customer") == customer

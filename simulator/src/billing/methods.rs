@@ -7,8 +7,8 @@ use crate::errors::{Answer, ApiError};
 use crate::json::Json;
 use crate::world::World;
 
-/// When token cards expire.
-const TOKEN_EXPIRY: (i64, i64) = (12, 2034);
+/// Month and year in which token cards expire.
+pub const TOKEN_EXPIRY: (i64, i64) = (12, 2034);
 
 /// The id of the payment method a parameter names; a test token makes a new one.
 pub fn named(world: &mut World, reference: &str, param: &str) -> Answer<String> {
@@ -28,13 +28,22 @@ pub fn from_card(world: &mut World, card: &TestCard, expiry: (i64, i64), details
     method.text("id").to_owned()
 }
 
-/// Attaches a payment method to a customer, unless the card refuses it.
+/// Makes a payment method ready for charges without its holder, who agreed to it.
+pub fn set_up(world: &mut World, method: &str) {
+    world.edit("payment_method", method, |method| method.put("_sim.set_up", true));
+}
+
+/// Attaches a payment method to a customer, unless the card refuses it. That alone does not set it
+/// up for charges without its holder.
 pub fn attach(world: &mut World, method: &str, customer: &str) -> Answer<()> {
     let found = world.find("payment_method", method)?.clone();
     if found.opt_text("customer") == Some(customer) {
         return Ok(());
     }
-    if found.opt_text("customer").is_some() || found.flag("_sim.detached") {
+    if found.flag("_sim.detached") {
+        return Err(used_up());
+    }
+    if found.opt_text("customer").is_some() {
         let message = "The payment method you provided has already been attached to a customer.";
         return Err(ApiError::invalid(message).with("param", "payment_method"));
     }
@@ -43,10 +52,16 @@ pub fn attach(world: &mut World, method: &str, customer: &str) -> Answer<()> {
     }
     let attached = world.edit("payment_method", method, |method| {
         method["customer"] = customer.into();
-        method.put("_sim.set_up", true);
     });
     world.emit("payment_method.attached", &attached, None);
     Ok(())
+}
+
+/// The error of a method that was taken off its customer.
+pub fn used_up() -> ApiError {
+    let message = "The provided PaymentMethod was detached from a Customer. It may not be used \
+                   again.";
+    ApiError::invalid(message).with("param", "payment_method")
 }
 
 /// Takes a payment method off its customer, who forgets it as default.

@@ -2,15 +2,10 @@
 
 use serde_json::Value;
 
-use super::calendar::DAY;
-use super::{charge, methods, subscribing};
-use crate::cards;
+use super::{charge, debiting, dunning, methods, subscribing};
 use crate::errors::{Answer, ApiError};
 use crate::json::Json;
 use crate::world::World;
-
-/// After how many days a failed renewal is tried again; after the last the subscription ends.
-pub const RETRY_DAYS: [i64; 3] = [3, 5, 7];
 
 /// The payment an open invoice waits for.
 pub fn open_payment(world: &World, invoice: &str) -> Option<Value> {
@@ -40,26 +35,111 @@ pub fn pay(world: &mut World, id: &str, method: Option<String>, off_session: boo
     let chosen = method
         .or_else(|| invoice.opt_text("default_payment_method").map(str::to_owned))
         .or_else(|| methods::default_for(world, &customer, &subscription));
-    let refused = match (chosen, open_payment(world, id)) {
-        (Some(method), Some(payment)) => {
-            let intent = payment.text("payment.payment_intent").to_owned();
-            match charge::confirm(world, &intent, &method, off_session) {
-                Ok(charge::Confirmed::Paid) => None,
-                Ok(charge::Confirmed::NeedsAction) => {
-                    Some(cards::decline("authentication_required"))
-                }
-                Err(error) => Some(error),
-            }
-        }
-        _ => Some(no_method()),
+    let (Some(method), Some(payment)) = (chosen, open_payment(world, id)) else {
+        record_failure(world, id);
+        return Err(no_method());
     };
-    match refused {
-        None => Ok(mark_paid(world, id, true)),
-        Some(error) => {
+    let intent = payment.text("payment.payment_intent").to_owned();
+    if world.find("payment_intent", &intent)?.text("status") == "processing" {
+        let message = "The payment of this invoice is still processing.";
+        let error = ApiError::invalid(message).with("code", "payment_intent_unexpected_state");
+        return Err(error);
+    }
+    if debiting::is_debit(world, &method) {
+        debiting::begin(world, &intent, &method);
+        return Ok(world.edit("invoice", id, |invoice| {
+            invoice["attempted"] = true.into();
+            invoice["next_payment_attempt"] = Value::Null;
+        }));
+    }
+    let confirmed = match charge::refusal(world, &method, off_session) {
+        // An invoice waits for its customer on its page instead of forgetting the card.
+        Some(charge::REQUIRED) => Ok(charge::ask(world, &intent, &method)),
+        _ => charge::confirm(world, &intent, &method, off_session),
+    };
+    match confirmed {
+        Ok(charge::Confirmed::Paid | charge::Confirmed::Held) => {
+            let paid = mark_paid(world, id, true);
+            charge::aftermath(world, &intent);
+            Ok(paid)
+        }
+        Ok(charge::Confirmed::NeedsAction) => {
+            let waiting = world.find("invoice", id)?.clone();
+            world.emit("invoice.payment_action_required", &waiting, None);
+            record_failure(world, id);
+            Err(needs_action(world, &intent))
+        }
+        Err(error) => {
             record_failure(world, id);
             Err(error)
         }
     }
+}
+
+fn needs_action(world: &World, intent: &str) -> ApiError {
+    let message = "This payment requires additional user action before it can be completed \
+                   successfully. Payment can be completed using the PaymentIntent associated with \
+                   the invoice.";
+    let shown = world.get("payment_intent", intent).map(|intent| world.render(intent));
+    let error = ApiError::card("invoice_payment_intent_requires_action", "", message);
+    let mut error = error.with("payment_intent", shown.unwrap_or_default());
+    if let Some(body) = error.body.as_object_mut() {
+        body.shift_remove("decline_code");
+    }
+    error
+}
+
+/// The invoice that waits for this intent, if any does.
+pub fn invoice_behind(world: &World, intent: &str) -> Option<String> {
+    let mut waiting = world.store.newest("invoice_payment").filter(|payment| {
+        payment.text("payment.payment_intent") == intent && payment.text("status") == "open"
+    });
+    waiting.next().map(|payment| payment.text("invoice").to_owned())
+}
+
+/// Whether an intent pays for a subscription, so that the next charge comes without its holder.
+pub fn is_recurring(world: &World, intent: &str) -> bool {
+    let invoice = invoice_behind(world, intent);
+    let invoice = invoice.and_then(|id| world.get("invoice", &id));
+    invoice.is_some_and(|invoice| subscription_of(world, invoice).is_object())
+}
+
+/// An intent was paid otherwise than through its invoice: the invoice learns of it.
+pub fn intent_paid(world: &mut World, intent: &str) {
+    if let Some(invoice) = invoice_behind(world, intent) {
+        mark_paid(world, &invoice, true);
+    }
+}
+
+/// An intent was refused otherwise than through its invoice: that counts as an attempt.
+pub fn intent_refused(world: &mut World, intent: &str) {
+    if let Some(invoice) = invoice_behind(world, intent) {
+        record_failure(world, &invoice);
+    }
+}
+
+/// The invoice was settled outside, in cash or by transfer.
+pub fn mark_paid_elsewhere(world: &mut World, id: &str) -> Answer {
+    drop_payment(world, id, None)?;
+    world.edit("invoice", id, |invoice| {
+        invoice["amount_paid_off_stripe"] = invoice["amount_due"].clone();
+    });
+    Ok(mark_paid(world, id, false))
+}
+
+/// Ends the payment an invoice waited for: its intent is canceled.
+pub fn drop_payment(world: &mut World, id: &str, reason: Option<&str>) -> Answer<()> {
+    let Some(payment) = open_payment(world, id) else {
+        return Ok(());
+    };
+    let customer = world.get("invoice", id).map(|invoice| invoice.text("customer").to_owned());
+    let now = world.now_for(&customer.unwrap_or_default());
+    world.edit("invoice_payment", payment.text("id"), |payment| {
+        payment["status"] = "canceled".into();
+        payment.put("status_transitions.canceled_at", now);
+    });
+    let intent = payment.text("payment.payment_intent");
+    charge::cancel(world, intent, reason.map(str::to_owned)).map(|_| ())
 }
 
 fn no_method() -> ApiError {
@@ -101,28 +181,17 @@ pub fn mark_paid(world: &mut World, id: &str, attempted: bool) -> Value {
     paid
 }
 
-/// A failed attempt: counted, told, retried later; the last one ends the subscription.
+/// A failed attempt: counted and told; when it is tried again, and what it means for the
+/// subscription, is `dunning`'s business.
 fn record_failure(world: &mut World, id: &str) {
     let invoice = world.get("invoice", id).cloned().unwrap_or_default();
-    let now = world.now_for(invoice.text("customer"));
-    let subscription = subscription_of(world, &invoice);
     let attempts = invoice.int("attempt_count") + 1;
-    let first = invoice.text("billing_reason") == "subscription_create";
-    let wait = usize::try_from(attempts - 1).ok().and_then(|n| RETRY_DAYS.get(n));
-    let retries = !first && subscription.opt_text("id").is_some() && invoice.flag("auto_advance");
-    let next = wait.filter(|_| retries).map(|days| now + days * DAY);
+    let next = dunning::next_attempt(world, &invoice);
     let failed = world.edit("invoice", id, |invoice| {
         invoice["attempt_count"] = attempts.into();
         invoice["attempted"] = true.into();
         invoice["next_payment_attempt"] = next.map(Value::from).unwrap_or_default();
     });
     world.emit("invoice.payment_failed", &failed, None);
-    let Some(subscription) = subscription.opt_text("id").map(str::to_owned) else {
-        return;
-    };
-    if retries && next.is_none() {
-        subscribing::end(world, &subscription, "payment_failed", true);
-    } else if !first {
-        subscribing::set_status(world, &subscription, "past_due");
-    }
+    dunning::after_failure(world, &failed);
 }

@@ -1,18 +1,27 @@
-//! Subscriptions: begun, ended, brought to the status their invoices give them.
+//! Subscriptions: how one begins.
+//!
+//! What they become later is in `updating`, `standing`, `renewal`, `pausing` and `scheduling`.
 
 use serde_json::{Value, json};
 
-use super::calendar::{DAY, interval, next_turn};
-use super::invoicing::{self, Draft};
-use super::{charge, lines, methods, paying};
+use super::calendar::{DAY, interval, last_turn, next_turn};
+use super::discounting::{self, Owner};
+use super::invoicing::{self, DRAFT_SECONDS, Draft};
+use super::{change, charge, lines, methods, paying};
 use crate::cards;
 use crate::errors::{Answer, ApiError};
 use crate::ids;
 use crate::json::Json;
 use crate::world::World;
 
+pub use super::standing::{awaits, end, set_delinquent, set_status, settle};
+
 /// How long before its end a trial is announced.
 pub const TRIAL_NOTICE: i64 = 3 * DAY;
+
+/// The behaviour of subscriptions that a schedule begins: their first invoice stays a draft for a
+/// while, as a renewal's does. The API does not take this word.
+pub const LATER: &str = "later";
 
 /// What a new subscription is made of.
 pub struct Begin {
@@ -24,7 +33,9 @@ pub struct Begin {
     pub trial_end: Option<i64>,
     /// `allow_incomplete`, `default_incomplete`, `error_if_incomplete` …
     pub payment_behavior: String,
-    /// Fields set as given: metadata, description, default payment method …
+    /// Fields set as given: metadata, description, default payment method … Three of them are
+    /// instructions: `discounts` as the API takes them, `billing_cycle_anchor` as a moment to
+    /// come, and `proration_behavior` for the time until then.
     pub fields: Value,
 }
 
@@ -49,55 +60,70 @@ pub fn item(subscription: &str, given: &Value, period: (i64, i64), now: i64) -> 
 /// Begins a subscription: its first invoice is made and, unless deferred, charged.
 pub fn begin(world: &mut World, begin: Begin) -> Answer {
     let now = world.now_for(&begin.customer);
-    let id = ids::new("subscription");
-    let anchor = begin.trial_end.unwrap_or(now);
-    let first = begin.items.first().cloned().unwrap_or_default();
-    let (every, count) = interval(&first["price"]);
-    let end = begin.trial_end.unwrap_or_else(|| next_turn(anchor, now, every, count));
-    let items = begin.items.iter().map(|given| item(&id, given, (now, end), now));
-    let items: Vec<Value> = items.collect();
-    let mut sub = blank(&id, &begin, anchor, now);
-    sub["currency"] = first["price"]["currency"].clone();
-    sub["items"] = list(&id, items);
-    if let (Some(into), Some(from)) = (sub.as_object_mut(), begin.fields.as_object()) {
-        into.extend(from.clone());
-    }
-    let pending = lines::pending(world, &begin.customer, None);
+    let mut sub = blank(world, &begin, now)?;
+    let id = sub.text("id").to_owned();
     let invoice_id = ids::new("invoice");
-    let mut all = Vec::new();
-    for item in sub.list("items.data") {
-        all.push(lines::of_item(world, &sub, item, (now, end))?);
-    }
-    all.extend(lines::take(world, &pending, &invoice_id));
-    let owner = world.get("customer", &begin.customer).cloned().unwrap_or_default();
-    let due = lines::total(&all) + owner.int("balance");
-    let (status, attempt) = first_status(world, &begin, &sub, due)?;
-    sub["status"] = status.into();
-    sub["latest_invoice"] = invoice_id.as_str().into();
-    sub.put("_sim.trial_told", begin.trial_end.is_some_and(|end| end - now <= TRIAL_NOTICE));
-    let sub = world.create("subscription", sub);
+    let all = first_lines(world, &begin, &sub, &invoice_id)?;
+    let later = begin.payment_behavior == LATER && begin.trial_end.is_none();
     let draft = Draft {
         customer: &begin.customer,
         subscription: &sub,
         reason: "subscription_create",
         lines: all,
         period: (now, now),
-        finalizes_at: None,
+        finalizes_at: later.then_some(now + DRAFT_SECONDS),
         currency: sub.text("currency"),
     };
-    let invoice = invoicing::draft(world, draft, Some(invoice_id.clone()));
+    let invoice = invoicing::compose(world, draft, Some(invoice_id.clone()));
+    let owner = world.get("customer", &begin.customer).cloned().unwrap_or_default();
+    let due = invoice.int("total").saturating_add(owner.int("balance"));
+    let (status, attempt) = first_status(world, &begin, &sub, due)?;
+    sub["status"] = status.into();
+    sub["latest_invoice"] = invoice_id.as_str().into();
+    sub.put("_sim.trial_told", begin.trial_end.is_some_and(|end| end - now <= TRIAL_NOTICE));
+    sub.put("_sim.billed", change::remember(&Value::Null, &invoice));
+    let sub = world.create("subscription", sub);
+    let invoice = world.create("invoice", invoice);
     remember_currency(world, &begin.customer, sub.text("currency"));
     world.emit("customer.subscription.created", &sub, None);
     if sub.flag("_sim.trial_told") {
         world.emit("customer.subscription.trial_will_end", &sub, None);
     }
     world.emit("invoice.created", &invoice, None);
-    invoicing::finalize(world, &invoice_id)?;
+    if !later {
+        invoicing::finalize(world, &invoice_id)?;
+    }
+    discounting::spend(world, &id, &invoice);
     if attempt && due > 0 {
         // A refused first charge leaves an incomplete subscription, which is the answer.
         let _ = paying::pay(world, &invoice_id, None, true);
     }
     Ok(world.find("subscription", &id)?.clone())
+}
+
+/// The lines of the first invoice: every item's first period, and what waits for the customer.
+fn first_lines(world: &mut World, begin: &Begin, sub: &Value, invoice: &str) -> Answer<Vec<Value>> {
+    let now = sub.int("start_date");
+    let anchor = sub.int("billing_cycle_anchor");
+    let stub = begin.trial_end.is_none() && anchor > now;
+    let free = begin.fields.text("proration_behavior") == "none";
+    let mut all = Vec::new();
+    for item in sub.list("items.data") {
+        let end = item.int("current_period_end");
+        all.push(match stub {
+            true => {
+                let (every, count) = interval(&item["price"]);
+                let since =
+                    last_turn(super::calendar::add(anchor, every, -count), now, every, count);
+                lines::of_stub(world, sub, item, since, free)?
+            }
+            false => lines::of_item(world, sub, item, (now, end))?,
+        });
+    }
+    let mut waiting = lines::pending(world, sub);
+    waiting.retain(|item| item["parent"].is_null());
+    all.extend(lines::take(world, &waiting, invoice));
+    Ok(all)
 }
 
 /// The status a new subscription starts with, and whether its invoice is charged now.
@@ -107,10 +133,11 @@ fn first_status(
     sub: &Value,
     due: i64,
 ) -> Answer<(&'static str, bool)> {
+    let asks = sub.text("collection_method") == "charge_automatically";
     if begin.trial_end.is_some() {
-        return Ok(("trialing", false));
+        return Ok(("trialing", asks));
     }
-    if due <= 0 {
+    if due <= 0 || !asks || begin.payment_behavior == LATER {
         return Ok(("active", false));
     }
     if begin.payment_behavior == "default_incomplete" {
@@ -134,7 +161,48 @@ fn first_status(
     }
 }
 
-fn blank(id: &str, begin: &Begin, anchor: i64, now: i64) -> Value {
+/// The subscription with its items and discounts, before anything is billed.
+fn blank(world: &mut World, begin: &Begin, now: i64) -> Answer {
+    let id = ids::new("subscription");
+    let mut fields = begin.fields.clone();
+    let mut instruction = |name: &str| {
+        let given = fields.as_object_mut().and_then(|map| map.shift_remove(name));
+        given.unwrap_or_default()
+    };
+    let given = instruction("discounts").as_array().cloned().unwrap_or_default();
+    let turn = instruction("billing_cycle_anchor").as_i64();
+    instruction("proration_behavior");
+    let first = begin.items.first().cloned().unwrap_or_default();
+    let anchor = begin.trial_end.or(turn).unwrap_or(now);
+    let mut items = Vec::new();
+    for given in &begin.items {
+        if given["price"]["currency"] != first["price"]["currency"] {
+            let message = "All prices of a subscription must have the same currency.";
+            return Err(ApiError::invalid(message).with("param", "items"));
+        }
+        let (every, count) = interval(&given["price"]);
+        if turn.is_some_and(|turn| turn <= now || turn > next_turn(now, now, every, count)) {
+            let message = "billing_cycle_anchor must be in the future and at most one period away.";
+            return Err(ApiError::invalid(message).with("param", "billing_cycle_anchor"));
+        }
+        let end = begin.trial_end.or(turn).unwrap_or_else(|| next_turn(anchor, now, every, count));
+        items.push(item(&id, given, (now, end), now));
+    }
+    let mut sub = bare(&id, begin, anchor, now);
+    sub["currency"] = first["price"]["currency"].clone();
+    sub["items"] = list(&id, items);
+    sub["test_clock"] =
+        world.get("customer", &begin.customer).map(|c| c["test_clock"].clone()).unwrap_or_default();
+    if let (Some(into), Some(from)) = (sub.as_object_mut(), fields.as_object()) {
+        into.extend(from.clone());
+    }
+    let chosen = discounting::choose(world, &given, Some(&begin.customer))?;
+    let owner = Owner { customer: &begin.customer, subscription: Some(&id), ..Owner::default() };
+    sub["discounts"] = discounting::redeem(world, &chosen, owner).into();
+    Ok(sub)
+}
+
+fn bare(id: &str, begin: &Begin, anchor: i64, now: i64) -> Value {
     json!({
         "id": id,
         "automatic_tax": {"enabled": false},
@@ -170,63 +238,4 @@ fn remember_currency(world: &mut World, customer: &str, currency: &str) {
             customer["currency"] = currency.into();
         });
     }
-}
-
-/// Gives a subscription a status and tells of it when it is new.
-pub fn set_status(world: &mut World, id: &str, status: &str) {
-    let ended = world.get("subscription", id).is_none_or(|sub| sub.text("status") == "canceled");
-    if ended {
-        return;
-    }
-    world.edit_and_tell("subscription", id, "customer.subscription.updated", |sub| {
-        sub["status"] = status.into();
-    });
-}
-
-/// After an invoice was paid: with nothing left open the subscription is in good standing.
-pub fn settle(world: &mut World, id: &str) {
-    let Some(status) = world.get("subscription", id).map(|sub| sub.text("status").to_owned())
-    else {
-        return;
-    };
-    if !matches!(status.as_str(), "incomplete" | "past_due" | "unpaid") {
-        return;
-    }
-    let owes = world.store.newest("invoice").any(|invoice| {
-        invoice.text("parent.subscription_details.subscription") == id
-            && invoice.text("status") == "open"
-    });
-    if !owes {
-        set_status(world, id, "active");
-    }
-}
-
-/// Ends a subscription now. Its open invoices stay, but are no longer retried.
-pub fn end(world: &mut World, id: &str, reason: &str, keep_schedule: bool) -> Value {
-    let customer = world.get("subscription", id).map(|sub| sub.text("customer").to_owned());
-    let now = world.now_for(&customer.unwrap_or_default());
-    let ended = world.edit("subscription", id, |sub| {
-        sub["status"] = "canceled".into();
-        sub["ended_at"] = now.into();
-        if !keep_schedule || sub["canceled_at"].is_null() {
-            sub["canceled_at"] = now.into();
-        }
-        sub["cancel_at_period_end"] = false.into();
-        sub.put("cancellation_details.reason", reason);
-    });
-    let invoices: Vec<String> = world
-        .store
-        .newest("invoice")
-        .filter(|invoice| invoice.text("parent.subscription_details.subscription") == id)
-        .filter(|invoice| matches!(invoice.text("status"), "open" | "draft"))
-        .map(|invoice| invoice.text("id").to_owned())
-        .collect();
-    for invoice in invoices {
-        world.edit("invoice", &invoice, |invoice| {
-            invoice["auto_advance"] = false.into();
-            invoice["next_payment_attempt"] = Value::Null;
-        });
-    }
-    world.emit("customer.subscription.deleted", &ended, None);
-    ended
 }

@@ -21,13 +21,18 @@ pub fn page_of(call: &Call, objects: &[Value], url: &str) -> Answer {
     cut(call, objects.iter(), url)
 }
 
-fn cut<'v>(call: &Call, objects: impl Iterator<Item = &'v Value>, url: &str) -> Answer {
+/// How many objects a request wants at most.
+pub fn page_sized(call: &Call) -> Answer<usize> {
     let limit = call.params.opt_int("limit").unwrap_or(10);
     if !(1..=100).contains(&limit) {
         let message = "This value must be between 1 and 100 (inclusive).";
         return Err(ApiError::invalid(message).with("param", "limit"));
     }
-    let limit = usize::try_from(limit).unwrap_or(10);
+    Ok(usize::try_from(limit).unwrap_or(10))
+}
+
+fn cut<'v>(call: &Call, objects: impl Iterator<Item = &'v Value>, url: &str) -> Answer {
+    let limit = page_sized(call)?;
     let all: Vec<&Value> = objects.collect();
     let place = |id: &str, param: &str| {
         let found = all.iter().position(|object| object.text("id") == id);

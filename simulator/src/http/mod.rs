@@ -3,10 +3,12 @@
 //! Every `/v1` request passes through `answer` here. It knows no object; the endpoints are in
 //! `api`.
 
+mod auth;
 mod call;
 mod expand;
 mod idempotency;
 mod list;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub use call::Call;
 pub use call::merged_metadata;
 pub use expand::expand;
 use idempotency::Key;
-pub use list::{page, page_of};
+pub use list::{page, page_of, page_sized};
 
 /// One request as it came.
 struct Request {
@@ -37,6 +39,21 @@ struct Request {
     params: Node,
     version: Option<String>,
     key: Option<String>,
+}
+
+/// An answer before it is put on the wire.
+struct Outcome {
+    status: u16,
+    body: Value,
+    /// The request that was answered so first, when this is a replay.
+    replayed: Option<String>,
+}
+
+impl Outcome {
+    fn refusal(request: &Request, error: &ApiError) -> Outcome {
+        let body = error.json(&request.id);
+        Outcome { status: error.status, body, replayed: None }
+    }
 }
 
 /// Answers any request below `/v1`.
@@ -57,28 +74,66 @@ pub async fn answer(
         version: text_header(&headers, "stripe-version"),
         key: text_header(&headers, "idempotency-key").filter(|_| method == Method::POST),
     };
-    let (status, body, replayed) = match authorize(&headers) {
-        Ok(()) => run(&shared, &request).await,
-        Err(error) => (error.status, error.json(&request.id), None),
+    if let Err(error) = auth::authorize(&headers).and_then(|()| known_version(&request)) {
+        return respond(&request, &Outcome::refusal(&request, &error));
+    }
+    if !shared.within_limit().await {
+        return respond(&request, &Outcome::refusal(&request, &ApiError::rate_limit()));
+    }
+    let held = match &request.key {
+        Some(key) => match shared.keys_in_use.take(key) {
+            Some(held) => Some(held),
+            None => {
+                let error = ApiError::key_in_use();
+                return respond(&request, &Outcome::refusal(&request, &error));
+            }
+        },
+        None => None,
     };
-    respond(&request, status, &body, replayed)
+    let request = Arc::new(request);
+    match trouble::drawn(&shared, &request).await {
+        Some(fault) => trouble::live(&shared, &request, fault, held).await,
+        None => {
+            let answered = respond(&request, &run_to_the_end(&shared, &request).await);
+            drop(held);
+            answered
+        }
+    }
 }
 
-async fn run(shared: &Shared, request: &Request) -> (u16, Value, Option<String>) {
-    if let Err(error) = injected_fault(shared).await {
-        return (error.status, error.json(&request.id), None);
-    }
-    let (route, ids) = match api::route(&request.method, &request.path) {
-        Some(found) => found,
-        None => {
-            let error = ApiError::unknown_url(&request.method, &request.path);
-            return (error.status, error.json(&request.id), None);
+/// Runs a request to its end even when the caller hangs up, as it would behind a network.
+async fn run_to_the_end(shared: &Arc<Shared>, request: &Arc<Request>) -> Outcome {
+    let (work, asked) = (Arc::clone(shared), Arc::clone(request));
+    let task = tokio::spawn(async move { run(&work, &asked).await });
+    match task.await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            Outcome::refusal(request, &ApiError::server("The simulator has a mistake there."))
         }
+    }
+}
+
+async fn run(shared: &Shared, request: &Request) -> Outcome {
+    let found = api::route(&request.method, &request.path);
+    let Some((route, ids)) = found else {
+        let error = ApiError::unknown_url(&request.method, &request.path);
+        return Outcome::refusal(request, &error);
     };
-    let params = match typed(route, request) {
-        Ok(params) => params,
-        Err(error) => return (error.status, error.json(&request.id), None),
+    let outcome = match typed(route, request) {
+        Ok(params) => perform(shared, request, route, ids, params).await,
+        Err(error) => Outcome::refusal(request, &error),
     };
+    shared.judge.answer(&request.method, route.pattern, outcome.status, &outcome.body);
+    outcome
+}
+
+async fn perform(
+    shared: &Shared,
+    request: &Request,
+    route: &Route,
+    ids: Vec<String>,
+    params: Value,
+) -> Outcome {
     let key = request.key.as_deref().map(|key| Key::of(key, &request.path, &params));
     let origin = Origin { request: Some(request.id.clone()), idempotency_key: request.key.clone() };
     let mut replayed = None;
@@ -87,13 +142,15 @@ async fn run(shared: &Shared, request: &Request) -> (u16, Value, Option<String>)
             replayed = Some(stored.request);
             return Ok((stored.status, stored.body));
         }
-        let answer = perform(world, route, ids, params);
+        let answer = work(world, route, ids, params);
         settle(world, key.as_ref(), &request.id, answer)
     });
-    match outcome.await {
-        Ok((status, body)) => (status, body, replayed),
-        Err(error) => (error.status, error.json(&request.id), None),
-    }
+    let outcome = match outcome.await {
+        Ok((status, body)) => Outcome { status, body, replayed },
+        Err(error) => Outcome::refusal(request, &error),
+    };
+    trouble::let_webhooks_go_first(shared).await;
+    outcome
 }
 
 /// Turns a result into an answer and stores it under its key. Mistakes found before anything was
@@ -115,7 +172,7 @@ fn settle(
     Ok((status, body))
 }
 
-fn perform(world: &mut World, route: &Route, ids: Vec<String>, params: Value) -> Answer {
+fn work(world: &mut World, route: &Route, ids: Vec<String>, params: Value) -> Answer {
     let wanted: Vec<String> = params["expand"]
         .as_array()
         .map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect())
@@ -152,74 +209,25 @@ fn refuses_method_types(pattern: &str, request: &Request) -> bool {
     concerned && request.method == "POST" && version.is_some_and(|day| day >= "2026-09-30")
 }
 
-async fn injected_fault(shared: &Shared) -> Answer<()> {
-    if shared.read(|world| world.settings.api_fault.is_none()).await {
+/// A version is a day, with or without a name behind it. Answers have the one shape of the served
+/// version, whichever is asked for.
+fn known_version(request: &Request) -> Answer<()> {
+    let Some(version) = request.version.as_deref() else {
+        return Ok(());
+    };
+    let day = version.split('.').next().unwrap_or("");
+    let parts: Vec<&str> = day.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    let digits = parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    if digits && lengths == [4, 2, 2] {
         return Ok(());
     }
-    let fault = shared.transact(Origin::default(), |world| {
-        let fault = world.settings.api_fault.clone();
-        world.set(|settings| {
-            let left = fault.clone().filter(|fault| fault.count > 1);
-            settings.api_fault = left.map(|mut fault| {
-                fault.count -= 1;
-                fault
-            });
-        });
-        Ok(fault)
-    });
-    match fault.await?.map(|fault| fault.status) {
-        Some(429) => Err(ApiError::rate_limit()),
-        Some(status) => Err(ApiError { status, ..ApiError::server("An unknown error occurred.") }),
-        None => Ok(()),
-    }
+    Err(ApiError::invalid(format!("Invalid Stripe API version: {version}")))
 }
 
-/// Any test key will do; a live key means that somebody is about to make a mistake.
-fn authorize(headers: &HeaderMap) -> Answer<()> {
-    let given = text_header(headers, "authorization").unwrap_or_default();
-    let key = match given.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim().to_owned(),
-        Some((scheme, code)) if scheme.eq_ignore_ascii_case("basic") => basic_user(code.trim()),
-        _ => String::new(),
-    };
-    if key.is_empty() {
-        let message = "You did not provide an API key. Send it in the Authorization header, as \
-                       'Authorization: Bearer YOUR_SECRET_KEY'.";
-        return Err(ApiError::unauthorized(message));
-    }
-    if key.starts_with("sk_live_") || key.starts_with("rk_live_") {
-        let message = "This is a simulator: it never takes a live key. Use one that begins with \
-                       sk_test_.";
-        return Err(ApiError::unauthorized(message));
-    }
-    let test = ["sk_test_", "rk_test_"].iter().any(|p| key.len() > p.len() && key.starts_with(p));
-    if test { Ok(()) } else { Err(ApiError::unauthorized("Invalid API Key provided.")) }
-}
-
-/// The user name of basic authentication, which is where the key stands.
-fn basic_user(code: &str) -> String {
-    let mut bits = 0_u32;
-    let mut held = 0;
-    let mut bytes = Vec::new();
-    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for letter in code.bytes().take_while(|letter| *letter != b'=') {
-        let Some(value) = letters.iter().position(|known| *known == letter) else {
-            return String::new();
-        };
-        bits = (bits << 6) | u32::try_from(value).unwrap_or(0);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).unwrap_or(0));
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    text.split(':').next().unwrap_or("").to_owned()
-}
-
-fn respond(request: &Request, status: u16, body: &Value, replayed: Option<String>) -> Response {
-    let text = serde_json::to_string_pretty(body).unwrap_or_default();
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+fn respond(request: &Request, outcome: &Outcome) -> Response {
+    let text = serde_json::to_string_pretty(&outcome.body).unwrap_or_default();
+    let status = StatusCode::from_u16(outcome.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, text).into_response();
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &str| {
@@ -232,9 +240,9 @@ fn respond(request: &Request, status: u16, body: &Value, replayed: Option<String
     set("stripe-version", request.version.as_deref().unwrap_or(API_VERSION));
     if let Some(key) = &request.key {
         set("idempotency-key", key);
-        set("original-request", replayed.as_deref().unwrap_or(&request.id));
+        set("original-request", outcome.replayed.as_deref().unwrap_or(&request.id));
     }
-    if replayed.is_some() {
+    if outcome.replayed.is_some() {
         set("idempotent-replayed", "true");
     }
     if status == StatusCode::CONFLICT {
@@ -245,27 +253,4 @@ fn respond(request: &Request, status: u16, body: &Value, replayed: Option<String
 
 fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_judged() {
-        let table = [
-            ("Bearer sk_test_abc", 200),
-            ("Bearer rk_test_abc", 200),
-            ("Basic c2tfdGVzdF9hYmM6", 200),
-            ("Bearer sk_live_abc", 401),
-            ("Bearer sk_test_", 401),
-            ("", 401),
-        ];
-        for (given, expected) in table {
-            let mut headers = HeaderMap::new();
-            headers.insert("authorization", HeaderValue::from_static(given));
-            let status = authorize(&headers).map(|()| 200).unwrap_or_else(|error| error.status);
-            assert_eq!(status, expected, "{given}");
-        }
-    }
 }

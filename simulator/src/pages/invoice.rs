@@ -1,4 +1,4 @@
-//! The hosted invoice, its receipt for printing, and the receipt of a single charge.
+//! The hosted invoice, its receipt, credit notes, and the receipt of a single charge.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 
 use super::html::{esc, link_to, message, page, refused};
-use crate::billing::{lines, paying};
+use crate::billing::{consent, lines, paying};
 use crate::json::Json;
 use crate::world::{Origin, Shared, World};
 
@@ -36,11 +36,19 @@ fn rows(invoice: &Value) -> String {
         .map(|entry| line(entry.text("description"), entry.int("amount")))
         .collect();
     out.push_str(&line("Total", invoice.int("total")));
-    let balance = invoice.int("amount_due") - invoice.int("total").max(0);
+    let notes = invoice.int("pre_payment_credit_notes_amount");
+    let balance = invoice.int("amount_due") + notes - invoice.int("total").max(0);
     if balance != 0 {
         out.push_str(&line("Applied balance", balance));
     }
+    if notes != 0 {
+        out.push_str(&line("Credit notes", -notes));
+    }
     out.push_str(&line("Amount due", invoice.int("amount_due")));
+    let given_back = invoice.int("post_payment_credit_notes_amount");
+    if given_back != 0 {
+        out.push_str(&line("Credited after payment", -given_back));
+    }
     out
 }
 
@@ -68,9 +76,10 @@ pub async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> 
         let invoice = find(world, &id)?;
         let receipt = link_to(&format!("/i/{id}/receipt"), "Receipt for printing");
         let below = match invoice.text("status") {
-            "open" => format!(
-                "<form method=\"post\" action=\"/i/{}\"><button class=\"main\" id=\"pay\">Pay with \
-                 the card on file</button></form>",
+            "open" | "uncollectible" => format!(
+                "{}<form method=\"post\" action=\"/i/{}\"><button class=\"main\" id=\"pay\">Pay \
+                 with the card on file</button></form>",
+                waiting(world, &id),
                 esc(&id)
             ),
             _ => format!("<p class=\"noprint\">{receipt}</p>"),
@@ -80,14 +89,32 @@ pub async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> 
     shown.await.unwrap_or_else(not_found)
 }
 
-/// Pays the invoice with the card on file.
+/// The link to the bank's page, when the last attempt waits there.
+fn waiting(world: &World, invoice: &str) -> String {
+    let intent = paying::open_payment(world, invoice)
+        .and_then(|payment| world.get("payment_intent", payment.text("payment.payment_intent")));
+    match intent.filter(|intent| consent::waits(intent)) {
+        Some(intent) => {
+            let page = format!("/3ds/{}", intent.text("id"));
+            format!("<p>{}</p>", link_to(&page, "Confirm this payment with your bank"))
+        }
+        None => String::new(),
+    }
+}
+
+/// Pays the invoice with the card on file; its holder is there to confirm.
 pub async fn pay(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     let home = format!("/i/{id}");
-    let paid =
-        shared.transact(Origin::default(), |world| paying::pay(world, &id, None, true).map(|_| ()));
+    let paid = shared
+        .transact(Origin::default(), |world| paying::pay(world, &id, None, false).map(|_| ()));
     match paid.await {
         Ok(()) => Redirect::to(&home).into_response(),
-        Err(error) => refused(&error, &home),
+        Err(error) => match error.body.at("payment_intent").opt_text("id") {
+            Some(intent) if consent::waits(error.body.at("payment_intent")) => {
+                Redirect::to(&format!("/3ds/{intent}")).into_response()
+            }
+            _ => refused(&error, &home),
+        },
     }
 }
 
@@ -128,6 +155,37 @@ pub async fn charge_receipt(State(shared): State<Arc<Shared>>, Path(id): Path<St
             esc(charge.text("status")),
         );
         Some(page("Receipt", "", &body))
+    });
+    shown.await.unwrap_or_else(not_found)
+}
+
+/// A credit note as a document to print.
+pub async fn credit_note(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    let shown = shared.read(|world| {
+        let note = world.get("credit_note", &id)?;
+        let currency = note.text("currency");
+        let rows: String = note
+            .list("lines.data")
+            .iter()
+            .map(|line| {
+                format!(
+                    "<tr><td>{}</td><td class=\"num\">{}</td></tr>",
+                    esc(line.text("description")),
+                    lines::money(line.int("amount"), currency)
+                )
+            })
+            .collect();
+        let body = format!(
+            "<div class=\"card\"><h1>Credit note {}</h1><p class=\"muted\">{} <span \
+             class=\"tag\">{}</span></p><div class=\"scroll\"><table><thead><tr><th>Description\
+             </th><th>Amount</th></tr></thead><tbody>{rows}<tr><td>Total</td><td class=\"num\">{}\
+             </td></tr></tbody></table></div></div>",
+            esc(note.text("number")),
+            lines::day(note.int("created")),
+            esc(note.text("status")),
+            lines::money(note.int("total"), currency),
+        );
+        Some(page("Credit note", "", &body))
     });
     shown.await.unwrap_or_else(not_found)
 }

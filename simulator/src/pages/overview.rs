@@ -1,44 +1,71 @@
-//! The simulator's own page at `/_sim`: what exists, what time it is, what was sent.
+//! The simulator's own page: what exists, what time it is, what waits, what was sent.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::Value;
+use axum::response::Response;
 use time::OffsetDateTime;
 
-use super::html::{esc, message, page, refused};
-use crate::control;
+use super::html::{esc, message, page};
+use super::{overview_faults, overview_money, overview_sent};
 use crate::json::Json;
-use crate::world::{Origin, Shared, World};
+use crate::world::{DONE, Shared, WAITING, World};
 
-const SHOWN: usize = 30;
+/// Kinds that are no objects of Stripe's.
+const INTERNAL: [&str; 3] = [WAITING, DONE, "idempotency"];
+/// How many objects of a kind are listed.
+const LISTED: usize = 200;
 
-fn moment(at: i64) -> String {
+/// A moment as people read it.
+pub fn moment(at: i64) -> String {
     let Ok(time) = OffsetDateTime::from_unix_timestamp(at) else {
         return at.to_string();
     };
     let (hour, minute, second) = time.to_hms();
-    format!("{} {hour:02}:{minute:02}:{second:02} UTC", time.date())
+    format!("{} {hour:02}:{minute:02}:{second:02}", time.date())
+}
+
+/// A button that posts to an action.
+pub fn action(path: &str, name: &str, value: &str, label: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"/_sim/actions/{}\"><button class=\"quiet\" \
+         name=\"{name}\" value=\"{}\">{}</button></form>",
+        esc(path),
+        esc(value),
+        esc(label)
+    )
+}
+
+/// A table with a heading, or a sentence when there is nothing in it.
+pub fn table(title: &str, heads: &[&str], rows: &str, nothing: &str) -> String {
+    if rows.is_empty() {
+        return format!(
+            "<section class=\"card\"><h2>{title}</h2><p class=\"muted\">{nothing}</p></section>"
+        );
+    }
+    let heads: String = heads.iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
+    format!(
+        "<section class=\"card\"><h2>{title}</h2><div class=\"scroll\" tabindex=\"0\" \
+         role=\"region\" aria-label=\"{title}\"><table class=\"stack\"><thead><tr>{heads}</tr>\
+         </thead><tbody>{rows}</tbody></table></div></section>"
+    )
 }
 
 /// The overview.
 pub async fn show(State(shared): State<Arc<Shared>>) -> Response {
+    let verdict = shared.judge.verdict();
     let body = shared
         .read(|world| {
-            let ahead = ahead(world.settings.offset_ms);
+            let left = [clock(world), objects(world), judged(&verdict)].concat();
+            let right = overview_faults::card(world);
             format!(
                 "<h1>The simulator</h1><p>API base <code>{}</code>, any key that begins with \
-                 <code>sk_test_</code>.</p>{}<div class=\"card\"><h2>Clock</h2><p>{} \
-                 <span class=\"muted\">({ahead})</span></p>{}</div>{}{}",
+                 <code>sk_test_</code>. No real money moves.</p>\
+                 <div class=\"columns\"><div>{left}</div><div>{right}</div></div>{}{}",
                 esc(&world.base_url),
-                counts(world),
-                moment(world.now()),
-                clock_buttons(),
-                events(world),
-                deliveries(world),
+                overview_money::cards(world),
+                overview_sent::cards(world),
             )
         })
         .await;
@@ -50,26 +77,17 @@ fn ahead(offset_ms: i64) -> String {
     let hours = offset_ms / 3_600_000;
     match (hours / 24, hours % 24) {
         (0, 0) => "real time".to_owned(),
-        (days, hours) => format!("{days} days and {hours} hours ahead of real time"),
+        (days, hours) => {
+            format!("{} and {} ahead of real time", many(days, "day"), many(hours, "hour"))
+        }
     }
 }
 
-fn counts(world: &World) -> String {
-    let rows: String = world
-        .store
-        .counts()
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("<span class=\"tag\">{} {count}</span> ", esc(&kind)))
-        .collect();
-    let held = if world.settings.hold { "<p class=\"error\">Webhooks are held.</p>" } else { "" };
-    match rows.is_empty() {
-        true => format!("<p class=\"muted\">Nothing exists yet.</p>{held}"),
-        false => format!("<p>{rows}</p>{held}"),
-    }
+fn many(count: i64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-fn clock_buttons() -> String {
+fn clock(world: &World) -> String {
     let steps =
         [(3600, "1 hour"), (86_400, "1 day"), (7 * 86_400, "1 week"), (31 * 86_400, "31 days")];
     let buttons: String = steps
@@ -79,109 +97,123 @@ fn clock_buttons() -> String {
         })
         .collect();
     format!(
-        "<form method=\"post\" action=\"/_sim/actions/advance\" class=\"actions\">{buttons}</form>"
+        "<section class=\"card\"><h2>Clock</h2><p><strong class=\"num\">{} UTC</strong><br>\
+         <span class=\"muted\">{}</span></p><form method=\"post\" class=\"actions\" \
+         action=\"/_sim/actions/advance\">{buttons}</form><p class=\"muted small\">Everything \
+         that becomes due on the way happens: renewals, retries, trials, expiries.</p></section>",
+        moment(world.now()),
+        ahead(world.settings.offset_ms),
     )
 }
 
-fn events(world: &World) -> String {
-    let rows: String = world
+fn objects(world: &World) -> String {
+    let links: String = world
         .store
-        .newest("event")
-        .take(SHOWN)
-        .map(|event| {
-            let id = esc(event.text("id"));
-            format!(
-                "<tr><td>{}</td><td><a href=\"/_sim/events/{id}\">{}</a></td><td><code>{}</code>\
-                 </td><td class=\"num\">{}</td><td><form method=\"post\" \
-                 action=\"/_sim/actions/resend/{id}\"><button class=\"quiet\">Resend</button>\
-                 </form></td></tr>",
-                moment(event.int("created")),
-                esc(event.text("type")),
-                esc(event.text("data.object.id")),
-                event.int("pending_webhooks"),
-            )
+        .counts()
+        .into_iter()
+        .filter(|(kind, count)| *count > 0 && !INTERNAL.contains(&kind.as_str()))
+        .map(|(kind, count)| {
+            let kind = esc(&kind);
+            format!("<a class=\"tag\" href=\"/_sim/objects/{kind}\">{kind} <b>{count}</b></a> ")
         })
         .collect();
+    let shown = match links.is_empty() {
+        true => "<p class=\"muted\">Nothing exists yet.</p>".to_owned(),
+        false => format!("<p class=\"tags\">{links}</p>"),
+    };
     format!(
-        "<div class=\"card\"><h2>Events</h2><div class=\"scroll\"><table><thead><tr><th>When</th>\
-         <th>Type</th><th>Object</th><th>Pending</th><th></th></tr></thead><tbody>{rows}</tbody>\
-         </table></div></div>"
+        "<section class=\"card\"><h2>Objects</h2>{shown}<form method=\"post\" \
+         action=\"/_sim/actions/reset\"><label class=\"choice\"><input type=\"checkbox\" \
+         name=\"sure\" value=\"yes\" required> I want everything gone</label>\
+         <button class=\"quiet\">Forget everything</button></form></section>"
     )
 }
 
-fn deliveries(world: &World) -> String {
-    let rows: String = control::recent(world, SHOWN)
-        .iter()
-        .map(|delivery| {
-            let state = delivery.text("state");
-            let tag = match state {
-                "delivered" => "ok",
-                "pending" => "",
-                _ => "bad",
-            };
-            format!(
-                "<tr><td><span class=\"tag {tag}\">{}</span></td><td>{}</td><td><code>{}</code>\
-                 </td><td class=\"num\">{}</td><td>{}</td></tr>",
-                esc(state),
-                esc(delivery.text("type")),
-                esc(delivery.text("url")),
-                delivery.int("attempts"),
-                esc(&last_attempt(delivery)),
-            )
-        })
-        .collect();
-    format!(
-        "<div class=\"card\"><h2>Deliveries</h2><div class=\"scroll\"><table><thead><tr>\
-         <th>State</th><th>Type</th><th>Endpoint</th><th>Attempts</th><th>Last</th></tr></thead>\
-         <tbody>{rows}</tbody></table></div></div>"
-    )
-}
-
-fn last_attempt(delivery: &Value) -> String {
-    let Some(last) = delivery.list("log").last() else {
+/// What the judge says.
+fn judged(verdict: &serde_json::Value) -> String {
+    if !verdict.flag("on") {
         return String::new();
-    };
-    match (last.opt_int("status"), last.opt_text("error")) {
-        (Some(status), _) => format!("{status} in {} ms", last.int("took_ms")),
-        (None, error) => error.unwrap_or_default().to_owned(),
     }
+    let wrong = verdict.list("wrong");
+    let words = match wrong.len() {
+        0 => "<p class=\"ok\">Everything fits Stripe's description.</p>".to_owned(),
+        count => format!("<p class=\"error\">{count} mistakes.</p>"),
+    };
+    let rows: String = wrong
+        .iter()
+        .take(20)
+        .map(|mistake| {
+            format!(
+                "<li><code>{} {}</code> {}</li>",
+                esc(mistake.text("what")),
+                esc(mistake.text("path")),
+                esc(mistake.text("message"))
+            )
+        })
+        .collect();
+    format!(
+        "<section class=\"card\"><h2>Judge</h2>{words}<p class=\"muted small\">{} answers and \
+         events of {} kinds were looked at.</p><ul class=\"small\">{rows}</ul></section>",
+        verdict.int("checked"),
+        verdict.list("kinds").len()
+    )
 }
 
-/// One event as it was sent.
-pub async fn event(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    let found = shared.read(|world| world.get("event", &id).map(|event| world.render(event))).await;
-    let Some(event) = found else {
-        return message(StatusCode::NOT_FOUND, "Not found", "There is no such event.", None);
-    };
-    let text = serde_json::to_string_pretty(&event).unwrap_or_default();
+/// The newest objects of a kind.
+pub async fn list(State(shared): State<Arc<Shared>>, Path(kind): Path<String>) -> Response {
+    let rows: String = shared
+        .read(|world| {
+            let all = world.store.newest(&kind).take(LISTED);
+            let rows = all.map(|object| {
+                let id = esc(object.text("id"));
+                format!(
+                    "<tr><td><a href=\"/_sim/objects/{}/{id}\"><code>{id}</code></a></td>\
+                     <td>{}</td><td class=\"num\">{}</td></tr>",
+                    esc(&kind),
+                    esc(&gist(object)),
+                    moment(object.int("created"))
+                )
+            });
+            rows.collect()
+        })
+        .await;
     let body = format!(
-        "<p><a href=\"/_sim\">← The simulator</a></p><h1>{}</h1><pre>{}</pre>",
-        esc(event.text("type")),
+        "<p><a href=\"/\">← The simulator</a></p>{}",
+        table(&esc(&kind), &["Id", "What it is", "Made (UTC)"], &rows, "There is none.")
+    );
+    page(&kind, "wide", &body)
+}
+
+/// The few words that tell one object from another.
+fn gist(object: &serde_json::Value) -> String {
+    let names = ["name", "email", "number", "status", "nickname", "code", "url", "type"];
+    let mut words: Vec<String> =
+        names.iter().filter_map(|name| object.opt_text(name)).map(str::to_owned).collect();
+    let amounts = ["amount", "total", "amount_total", "unit_amount"];
+    if let Some(amount) = amounts.iter().find_map(|name| object.opt_int(name)) {
+        words.push(crate::billing::lines::money(amount, object.text("currency")));
+    }
+    words.truncate(4);
+    words.join(", ")
+}
+
+/// One object as the API shows it.
+pub async fn object(
+    State(shared): State<Arc<Shared>>,
+    Path((kind, id)): Path<(String, String)>,
+) -> Response {
+    let known = !INTERNAL.contains(&kind.as_str());
+    let found = shared.read(|world| world.get(&kind, &id).map(|object| world.render(object))).await;
+    let Some(object) = found.filter(|_| known) else {
+        return message(StatusCode::NOT_FOUND, "Not found", "There is no such object.", None);
+    };
+    let text = serde_json::to_string_pretty(&object).unwrap_or_default();
+    let body = format!(
+        "<p><a href=\"/\">← The simulator</a> · <a href=\"/_sim/objects/{0}\">{0}</a></p>\
+         <h1><code>{1}</code></h1><pre tabindex=\"0\">{2}</pre>",
+        esc(&kind),
+        esc(&id),
         esc(&text)
     );
-    page("Event", "wide", &body)
-}
-
-/// Sends an event again and goes back to the overview.
-pub async fn resend(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    let sent =
-        shared.transact(Origin::default(), |world| control::send_again(world, &id, 1).map(|_| ()));
-    match sent.await {
-        Ok(()) => Redirect::to("/_sim").into_response(),
-        Err(error) => refused(&error, "/_sim"),
-    }
-}
-
-/// Moves the clock and goes back to the overview.
-pub async fn advance(
-    State(shared): State<Arc<Shared>>,
-    Form(fields): Form<HashMap<String, String>>,
-) -> Response {
-    let seconds = fields.get("seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
-    let moved =
-        shared.transact(Origin::default(), |world| control::advance(world, seconds).map(|_| ()));
-    match moved.await {
-        Ok(()) => Redirect::to("/_sim").into_response(),
-        Err(error) => refused(&error, "/_sim"),
-    }
+    page(&id, "wide", &body)
 }

@@ -1,16 +1,11 @@
-//! The card form: shown by Checkout and the portal, read with a mistake per field.
+//! The card fields: shown by Checkout and the portal, read with a mistake per field.
 
 use std::collections::HashMap;
 
-use axum::response::Response;
-use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::html::{esc, page};
-use crate::billing::checkout::Payer;
-use crate::billing::lines;
-use crate::cards;
-use crate::json::Json;
+use super::html::esc;
+use crate::cards::{self, TestCard};
 use crate::world::World;
 
 /// What is wrong with a form, by field; `form` is about the payment as a whole.
@@ -32,7 +27,8 @@ impl Mistakes {
         self.fields.is_empty()
     }
 
-    fn add(&mut self, field: &'static str, message: &str) {
+    /// Something is wrong with one field.
+    pub fn add(&mut self, field: &'static str, message: &str) {
         self.fields.insert(field, message.to_owned());
     }
 
@@ -60,55 +56,6 @@ impl Mistakes {
     }
 }
 
-/// The cards offered as one-press buttons.
-const QUICK: [(&str, &str); 4] = [
-    ("4242424242424242", "Pay with 4242 (succeeds)"),
-    ("4000000000000002", "Pay with 0002 (declined)"),
-    ("4000000000009995", "Pay with 9995 (no funds)"),
-    ("4000000000000341", "Pay with 0341 (fails when charged)"),
-];
-
-/// The payment column of the card page.
-pub fn render(
-    world: &World,
-    session: &Value,
-    typed: &HashMap<String, String>,
-    mistakes: &Mistakes,
-) -> String {
-    let verb = if session.text("mode") == "subscription" { "Subscribe" } else { "Pay" };
-    let total = lines::money(session.int("amount_total"), session.text("currency"));
-    let label = match verb {
-        "Pay" => format!("Pay {total}"),
-        other => other.to_owned(),
-    };
-    let email = match known_email(world, session) {
-        Some(email) => format!(
-            "<div class=\"row\"><span class=\"muted\">Email</span><span>{}</span></div>",
-            esc(&email)
-        ),
-        None => input("email", "Email", "email", "email", typed, mistakes),
-    };
-    let quick: String = QUICK
-        .iter()
-        .map(|(number, label)| {
-            let ending = &number[number.len() - 4..];
-            format!(
-                "<button class=\"quiet\" name=\"test_card\" value=\"{number}\" \
-                 id=\"pay-{ending}\" formnovalidate>{label}</button>"
-            )
-        })
-        .collect();
-    format!(
-        "<section class=\"card\">{alert}<form method=\"post\" id=\"payment\" \
-         action=\"/c/pay/{id}\">{email}{card}\
-         <button class=\"main\" id=\"pay\" type=\"submit\">{label}</button>\
-         <h2>Test cards</h2><div class=\"actions\">{quick}</div></form></section>",
-        alert = mistakes.alert(),
-        id = esc(session.text("id")),
-        card = card_fields(typed, mistakes),
-    )
-}
-
 /// Card number, expiry, CVC, name, country.
 pub fn card_fields(typed: &HashMap<String, String>, mistakes: &Mistakes) -> String {
     let countries = ["US", "GB", "DE", "FR", "CA", "AU", "ES", "IT", "NL", "JP"];
@@ -131,7 +78,8 @@ pub fn card_fields(typed: &HashMap<String, String>, mistakes: &Mistakes) -> Stri
     )
 }
 
-fn input(
+/// A labelled field with its mistake below it.
+pub fn input(
     name: &'static str,
     label: &str,
     kind: &str,
@@ -149,37 +97,20 @@ fn input(
     )
 }
 
-fn known_email(world: &World, session: &Value) -> Option<String> {
-    let customer = world.get("customer", session.text("customer"));
-    let own = session.opt_text("customer_email");
-    customer.and_then(|c| c.opt_text("email")).or(own).map(str::to_owned)
-}
-
-/// Reads the form into who pays with what, or what is wrong.
-pub fn read(
-    world: &World,
-    session: &Value,
-    typed: &HashMap<String, String>,
-) -> Result<Payer, Mistakes> {
-    let email = known_email(world, session);
-    let quick = typed.contains_key("test_card");
-    let given = typed.get("email").map(|email| email.trim().to_owned()).unwrap_or_default();
-    let mut payer = card(world, typed)?;
-    payer.email = match email {
-        Some(email) => email,
-        None if given.contains('@') && given.len() > 2 => given,
-        None if quick && given.is_empty() => "buyer@example.com".to_owned(),
-        None => {
-            let mut mistakes = Mistakes::default();
-            mistakes.add("email", "Your email is incomplete.");
-            return Err(mistakes);
-        }
-    };
-    Ok(payer)
+/// A card as it was typed.
+pub struct TypedCard {
+    /// The card.
+    pub card: &'static TestCard,
+    /// Month and year of its expiry.
+    pub expiry: (i64, i64),
+    /// The name on it.
+    pub name: String,
+    /// The country of the billing address.
+    pub country: String,
 }
 
 /// Reads the card part of a form.
-pub fn card(world: &World, typed: &HashMap<String, String>) -> Result<Payer, Mistakes> {
+pub fn card(world: &World, typed: &HashMap<String, String>) -> Result<TypedCard, Mistakes> {
     let text = |name: &str| typed.get(name).map(|value| value.trim()).unwrap_or("");
     let quick = typed.get("test_card").map(String::as_str);
     let number = quick.unwrap_or_else(|| text("number"));
@@ -212,14 +143,8 @@ pub fn card(world: &World, typed: &HashMap<String, String>) -> Result<Payer, Mis
     let or = |value: &str, fallback: &str| {
         if value.is_empty() { fallback.to_owned() } else { value.to_owned() }
     };
-    Ok(Payer {
-        card,
-        expiry,
-        email: String::new(),
-        name: or(text("name"), "Test Buyer"),
-        country: or(text("country"), "US"),
-        authenticated: typed.get("authentication").map(|answer| answer == "complete"),
-    })
+    let (name, country) = (or(text("name"), "Test Buyer"), or(text("country"), "US"));
+    Ok(TypedCard { card, expiry, name, country })
 }
 
 /// "12 / 34", "12/2034" and "1234" are the same month.
@@ -240,26 +165,6 @@ fn past((month, year): (i64, i64), now: i64) -> bool {
         return false;
     };
     (year, month) < (i64::from(today.year()), i64::from(u8::from(today.month())))
-}
-
-/// The bank's page between the form and the payment, for cards that ask.
-pub fn authentication(id: &str, typed: &HashMap<String, String>) -> Response {
-    let kept: String = typed
-        .iter()
-        .map(|(name, value)| {
-            format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", esc(name), esc(value))
-        })
-        .collect();
-    let body = format!(
-        "<div class=\"card\"><h1>Your bank wants to know that it is you</h1>\
-         <p>This is the 3D Secure page of a pretended bank.</p>\
-         <form method=\"post\" action=\"/c/pay/{}\">{kept}<div class=\"actions\">\
-         <button name=\"authentication\" value=\"complete\" id=\"authenticate\">Complete</button>\
-         <button name=\"authentication\" value=\"fail\" id=\"refuse\">Fail</button>\
-         </div></form></div>",
-        esc(id)
-    );
-    page("Authentication", "", &body)
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::html::{page, refused};
 use super::pay_form::{self, Mistakes};
 use super::portal::{Visit, closed};
-use super::portal_views as views;
-use crate::billing::{methods, paying, subscribing, updating};
+use super::portal_flows as flows;
+use super::portal_switch::Switch;
+use crate::billing::{ending, methods, paying, releasing, updating};
 use crate::errors::{Answer, ApiError};
 use crate::json::Json;
 use crate::world::{Origin, Shared, World};
@@ -28,6 +29,7 @@ async fn act(
 ) -> Response {
     let acted = shared.transact(Origin::default(), |world| {
         let visit = Visit::find(world, id)?;
+        visit.touch(world);
         work(world, &visit)?;
         Ok(visit)
     });
@@ -38,13 +40,22 @@ async fn act(
     }
 }
 
-/// Back to the portal, or to where the session's flow ends.
+/// Back to the portal, or to where the session's flow ends once it is done.
 fn onwards(visit: &Visit, done: &str) -> String {
     let end = "flow.after_completion";
+    let finishes = match visit.flow() {
+        "subscription_cancel" => matches!(done, "canceled" | "stayed"),
+        "payment_method_update" => done == "card",
+        "subscription_update" | "subscription_update_confirm" => {
+            matches!(done, "switched" | "planned")
+        }
+        _ => false,
+    };
     let url = visit.session.opt_text(&format!("{end}.redirect.return_url"));
-    match url.filter(|_| visit.session.text(&format!("{end}.type")) == "redirect") {
-        Some(url) => url.to_owned(),
-        None => format!("{}?view=overview&done={done}", visit.home()),
+    match (visit.session.text(&format!("{end}.type")), url) {
+        ("redirect", Some(url)) if finishes => url.to_owned(),
+        ("hosted_confirmation", _) if finishes => format!("{}?view=done", visit.home()),
+        _ => format!("{}?view=overview&done={done}", visit.home()),
     }
 }
 
@@ -61,12 +72,26 @@ pub async fn cancel(
     act(&shared, &id, "canceled", |world, visit| {
         visit.allow("subscription_cancel")?;
         let sub = visit.subscription(world, &named(&fields, "subscription"))?;
-        if visit.features.text("subscription_cancel.mode") == "immediately" {
-            subscribing::end(world, sub.text("id"), "cancellation_requested", false);
+        let mut details = json!({});
+        for name in ["feedback", "comment"] {
+            let given = named(&fields, name);
+            if !given.is_empty() {
+                details[name] = given.into();
+            }
+        }
+        let settings = visit.features.at("subscription_cancel");
+        if settings.text("mode") == "immediately" {
+            let behavior = settings.text("proration_behavior");
+            let bill = behavior == "always_invoice";
+            ending::now(world, sub.text("id"), &details, behavior != "none", bill)?;
             return Ok(());
         }
+        if let Some(schedule) = sub.opt_text("schedule") {
+            // Who leaves no longer wants what was planned.
+            releasing::release(world, schedule, false)?;
+        }
         // Flexible billing sets the moment and leaves the flag alone.
-        let params = json!({"cancel_at": "max_period_end"});
+        let params = json!({"cancel_at": "max_period_end", "cancellation_details": details});
         updating::update(world, sub.text("id"), &params).map(|_| ())
     })
     .await
@@ -85,26 +110,57 @@ pub async fn resume(
     .await
 }
 
-/// Switches to another price of the configuration, at once.
+/// The plan stays what it is: a planned change is dropped.
+pub async fn undo(
+    State(shared): Account,
+    Path(id): Path<String>,
+    Form(fields): Fields,
+) -> Response {
+    act(&shared, &id, "unchanged", |world, visit| {
+        let sub = visit.subscription(world, &named(&fields, "subscription"))?;
+        match sub.opt_text("schedule") {
+            Some(schedule) => releasing::release(world, schedule, false).map(|_| ()),
+            None => Ok(()),
+        }
+    })
+    .await
+}
+
+/// Takes the coupon that was offered for staying.
+pub async fn stay(
+    State(shared): Account,
+    Path(id): Path<String>,
+    Form(fields): Fields,
+) -> Response {
+    act(&shared, &id, "stayed", |world, visit| {
+        let sub = visit.subscription(world, &named(&fields, "subscription"))?;
+        let offer = "flow.subscription_cancel.retention.coupon_offer.coupon";
+        let Some(coupon) = visit.session.opt_text(offer) else {
+            return Err(ApiError::invalid("Nothing is offered here."));
+        };
+        let mut discounts: Vec<Value> =
+            sub.list("discounts").iter().map(|known| json!({"discount": known})).collect();
+        discounts.push(json!({"coupon": coupon}));
+        updating::update(world, sub.text("id"), &json!({"discounts": discounts})).map(|_| ())
+    })
+    .await
+}
+
+/// Switches to another price of the configuration, at once or at the end of the period.
 pub async fn switch(
     State(shared): Account,
     Path(id): Path<String>,
     Form(fields): Fields,
 ) -> Response {
-    act(&shared, &id, "switched", |world, visit| {
-        visit.allow("subscription_update")?;
+    let planned = shared.read(|world| -> Answer<bool> {
+        let visit = Visit::find(world, &id)?;
         let sub = visit.subscription(world, &named(&fields, "subscription"))?;
-        let price = named(&fields, "price");
-        let chosen = visit.choices(world).into_iter().find(|choice| choice.text("id") == price);
-        let chosen = chosen.ok_or_else(|| ApiError::missing("price", &price, None))?;
-        let item = sub.at("items.data.0");
-        let wanted = json!({"id": item["id"], "price": chosen, "quantity": item["quantity"]});
-        let behavior = visit.features.text("subscription_update.proration_behavior");
-        let params = json!({
-            "items": [wanted], "proration_behavior": behavior,
-            "payment_behavior": "error_if_incomplete",
-        });
-        updating::update(world, sub.text("id"), &params).map(|_| ())
+        Ok(Switch::read(world, &visit, &sub, &fields)?.at_end)
+    });
+    let done = if planned.await.unwrap_or(false) { "planned" } else { "switched" };
+    act(&shared, &id, done, |world, visit| {
+        let sub = visit.subscription(world, &named(&fields, "subscription"))?;
+        Switch::read(world, visit, &sub, &fields)?.apply(world, &sub)
     })
     .await
 }
@@ -125,11 +181,11 @@ pub async fn card(
     };
     let payer = match payer {
         Ok(payer) => payer,
-        Err(mistakes) => return page("Billing", "", &views::card(&visit, &fields, &mistakes)),
+        Err(mistakes) => return page("Billing", "", &flows::card(&visit, &fields, &mistakes)),
     };
     if let Some(reason) = payer.card.at_attach {
         let mistakes = Mistakes::card(crate::cards::decline(reason).message());
-        return page("Billing", "", &views::card(&visit, &fields, &mistakes));
+        return page("Billing", "", &flows::card(&visit, &fields, &mistakes));
     }
     act(&shared, &id, "card", |world, visit| {
         visit.allow("payment_method_update")?;
@@ -138,6 +194,7 @@ pub async fn card(
                              "address": {"country": payer.country}});
         let method = methods::from_card(world, payer.card, payer.expiry, details);
         methods::attach(world, &method, customer)?;
+        methods::set_up(world, &method);
         methods::make_default(world, customer, &method);
         for sub in visit.subscriptions(world) {
             let event = "customer.subscription.updated";
@@ -150,7 +207,7 @@ pub async fn card(
     .await
 }
 
-/// Changes name and address of the customer.
+/// Changes what the configuration lets customers change about themselves.
 pub async fn details(
     State(shared): Account,
     Path(id): Path<String>,
@@ -158,20 +215,33 @@ pub async fn details(
 ) -> Response {
     act(&shared, &id, "details", |world, visit| {
         visit.allow("customer_update")?;
+        let allowed = visit.features.list("customer_update.allowed_updates");
+        let may = |name: &str| allowed.iter().any(|word| word == name);
         let email = named(&fields, "email");
-        if !email.contains('@') {
+        if may("email") && !email.contains('@') {
             return Err(ApiError::invalid("Your email is incomplete."));
         }
-        let name = named(&fields, "name");
-        world.edit_and_tell(
-            "customer",
-            visit.customer.text("id"),
-            "customer.updated",
-            |customer| {
-                customer["email"] = email.into();
-                customer["name"] = if name.is_empty() { Value::Null } else { name.into() };
-            },
-        );
+        let text = |name: &str| match named(&fields, name) {
+            text if text.trim().is_empty() => Value::Null,
+            text => text.trim().into(),
+        };
+        let id = visit.customer.text("id");
+        world.edit_and_tell("customer", id, "customer.updated", |customer| {
+            for name in ["email", "name", "phone"] {
+                if may(name) && fields.contains_key(name) {
+                    customer[name] = text(name);
+                }
+            }
+            if may("address") && fields.contains_key("country") {
+                for name in ["line1", "postal_code", "city", "country"] {
+                    customer.put(&format!("address.{name}"), text(name));
+                }
+                for name in ["line2", "state"] {
+                    let known = customer.at("address")[name].clone();
+                    customer["address"][name] = known;
+                }
+            }
+        });
         Ok(())
     })
     .await

@@ -1,26 +1,19 @@
-//! The portal's views as HTML. They show; `portal_actions` does.
-
-use std::collections::HashMap;
+//! The portal's overview as HTML: plans, card, details, invoices. It shows; `portal_actions` does.
 
 use serde_json::{Value, json};
 
 use super::html::{esc, link_to};
-use super::pay_form::{self, Mistakes};
 use super::portal::Visit;
-use crate::billing::{lines, methods, updating};
-use crate::errors::{Answer, ApiError};
+use crate::billing::{lines, methods, preview, scheduling};
 use crate::json::Json;
 use crate::world::World;
 
 /// Plans, card, invoices and the way back.
-pub fn overview(world: &World, visit: &Visit, done: Option<&str>) -> String {
+pub fn overview(world: &mut World, visit: &Visit, done: Option<&str>) -> String {
     let note = done
         .and_then(done_text)
         .map(|text| format!("<div class=\"note\" role=\"status\">{text}</div>"));
-    let back = visit
-        .session
-        .opt_text("return_url")
-        .map(|url| format!("<p>{}</p>", link_to(url, "← Return to the shop")));
+    let headline = visit.business.opt_text("headline").map(|text| format!("<p>{}</p>", esc(text)));
     let plans: String =
         visit.subscriptions(world).iter().map(|sub| plan(world, visit, sub)).collect();
     let plans = match plans.is_empty() {
@@ -28,15 +21,36 @@ pub fn overview(world: &World, visit: &Visit, done: Option<&str>) -> String {
         false => plans,
     };
     format!(
-        "{}<h1>Your billing</h1><p class=\"muted\">{}</p>{}\
-         <h2>Current plan</h2>{plans}{}{}{}",
-        back.unwrap_or_default(),
+        "{}<h1>Your billing</h1>{}<p class=\"muted\">{}</p>{}\
+         <h2>Current plan</h2>{plans}{}{}{}{}",
+        back(visit),
+        headline.unwrap_or_default(),
         esc(visit.customer.text("email")),
         note.unwrap_or_default(),
         card_section(world, visit),
         details_section(visit),
         invoices(world, visit),
+        legal(visit),
     )
+}
+
+/// The way back to where the customer came from.
+pub fn back(visit: &Visit) -> String {
+    let url = visit.session.opt_text("return_url");
+    let link = url.map(|url| format!("<p>{}</p>", link_to(url, "← Return to the shop")));
+    link.unwrap_or_default()
+}
+
+fn legal(visit: &Visit) -> String {
+    let pages = [("terms_of_service_url", "Terms"), ("privacy_policy_url", "Privacy")];
+    let links: Vec<String> = pages
+        .iter()
+        .filter_map(|(name, label)| Some(link_to(visit.business.opt_text(name)?, label)))
+        .collect();
+    match links.is_empty() {
+        true => String::new(),
+        false => format!("<p class=\"muted small\">{}</p>", links.join(" · ")),
+    }
 }
 
 fn done_text(done: &str) -> Option<&'static str> {
@@ -44,6 +58,9 @@ fn done_text(done: &str) -> Option<&'static str> {
         "canceled" => Some("Your plan has been canceled."),
         "resumed" => Some("Your plan goes on."),
         "switched" => Some("Your plan has been changed."),
+        "planned" => Some("Your plan will change at the end of the period."),
+        "unchanged" => Some("Your plan stays as it is."),
+        "stayed" => Some("Thank you for staying. Your discount is in place."),
         "card" => Some("Your card has been updated."),
         "details" => Some("Your details have been updated."),
         "paid" => Some("Thank you, the invoice is paid."),
@@ -57,9 +74,7 @@ fn ends_on(sub: &Value) -> Option<i64> {
     sub.opt_int("cancel_at").or(end.filter(|_| sub.flag("cancel_at_period_end")))
 }
 
-fn plan(world: &World, visit: &Visit, sub: &Value) -> String {
-    let id = esc(sub.text("id"));
-    let home = visit.home();
+fn plan(world: &mut World, visit: &Visit, sub: &Value) -> String {
     let mut rows = String::new();
     for item in sub.list("items.data") {
         let price = world.get("price", item.text("price.id")).unwrap_or(&Value::Null);
@@ -70,15 +85,117 @@ fn plan(world: &World, visit: &Visit, sub: &Value) -> String {
             esc(lines::rate(price).trim_start_matches("at ")),
         ));
     }
+    rows.push_str(&discounts(world, sub));
+    rows.push_str(&next_payment(world, sub));
+    let (when, tag) = standing(sub);
+    format!(
+        "<div class=\"card\">{}{rows}<p><span class=\"tag {tag}\">{when}</span></p>{}\
+         <div class=\"actions\">{}</div></div>",
+        trouble(visit, sub),
+        planned(world, visit, sub),
+        plan_actions(visit, sub),
+    )
+}
+
+/// How the subscription stands, in a few words, and whether that is good.
+fn standing(sub: &Value) -> (String, &'static str) {
     let end = lines::day(sub.int("items.data.0.current_period_end"));
-    let (when, tag) = match ends_on(sub) {
-        Some(end) => (format!("Cancels on {}", lines::day(end)), "bad"),
-        None if sub.text("status") == "trialing" => (format!("Trial ends on {end}"), "ok"),
-        None if sub.text("status") == "active" => (format!("Renews on {end}"), "ok"),
-        None => (format!("Status: {}", sub.text("status")), "bad"),
+    match (ends_on(sub), sub.text("status")) {
+        (Some(end), _) => (format!("Cancels on {}", lines::day(end)), "bad"),
+        (None, "trialing") => (format!("Trial ends on {end}"), "ok"),
+        (None, "active") => (format!("Renews on {end}"), "ok"),
+        (None, "paused") => ("Paused".to_owned(), "bad"),
+        (None, "past_due") => ("Payment overdue".to_owned(), "bad"),
+        (None, "unpaid") => ("Unpaid".to_owned(), "bad"),
+        (None, "incomplete") => ("Waiting for the first payment".to_owned(), "bad"),
+        (None, other) => (format!("Status: {}", esc(other)), "bad"),
+    }
+}
+
+fn trouble(visit: &Visit, sub: &Value) -> String {
+    if !matches!(sub.text("status"), "past_due" | "unpaid") {
+        return String::new();
+    }
+    let pay = match visit.features.flag("invoice_history.enabled") {
+        true => " Update your card or pay the open invoice below.",
+        false => " Update your card.",
     };
+    format!("<div class=\"alert\" role=\"alert\">Your last payment failed.{pay}</div>")
+}
+
+fn discounts(world: &World, sub: &Value) -> String {
+    let found = sub.list("discounts").iter().filter_map(|id| world.get("discount", id.as_str()?));
+    found
+        .map(|discount| {
+            let coupon = discount.at("_sim.coupon");
+            let until = match discount.opt_int("end") {
+                Some(end) => format!("until {}", lines::day(end)),
+                None if coupon.text("duration") == "once" => "on your next invoice".to_owned(),
+                None => "on every invoice".to_owned(),
+            };
+            format!(
+                "<div class=\"row\"><span>{}</span><span>{}</span></div>",
+                esc(&off(coupon)),
+                until
+            )
+        })
+        .collect()
+}
+
+/// "20% off" or "$5.00 off".
+pub fn off(coupon: &Value) -> String {
+    match coupon["percent_off"].as_number() {
+        Some(percent) => format!("{}% off", percent.to_string().trim_end_matches(".0")),
+        None => format!("{} off", lines::money(coupon.int("amount_off"), coupon.text("currency"))),
+    }
+}
+
+fn next_payment(world: &mut World, sub: &Value) -> String {
+    let runs = matches!(sub.text("status"), "active" | "trialing" | "past_due");
+    if !runs || ends_on(sub).is_some() {
+        return String::new();
+    }
+    let Ok(invoice) = preview::of_renewal(world, sub.text("id"), &json!({})) else {
+        return String::new();
+    };
+    format!(
+        "<div class=\"row\"><span>Next payment on {}</span><span class=\"num\">{}</span></div>",
+        lines::day(sub.int("items.data.0.current_period_end")),
+        lines::money(invoice.int("amount_due"), invoice.text("currency")),
+    )
+}
+
+/// What the subscription will become, with the way to leave it as it is.
+fn planned(world: &World, visit: &Visit, sub: &Value) -> String {
+    let Some(phase) = scheduling::of(world, sub).and_then(|schedule| scheduling::next(&schedule))
+    else {
+        return String::new();
+    };
+    let names: Vec<String> = phase
+        .list("items")
+        .iter()
+        .map(|item| {
+            let price = world.get("price", item.text("price")).unwrap_or(&Value::Null);
+            let rate = lines::rate(price);
+            format!("{} × {} {rate}", item.int("quantity"), lines::product_name(world, price))
+        })
+        .collect();
+    format!(
+        "<div class=\"note\">Changes to {} on {}.<form method=\"post\" action=\"{}/undo\">\
+         <input type=\"hidden\" name=\"subscription\" value=\"{}\"><div class=\"actions\">\
+         <button id=\"undo\">Don't change</button></div></form></div>",
+        esc(&names.join(", ")),
+        lines::day(phase.int("start_date")),
+        visit.home(),
+        esc(sub.text("id")),
+    )
+}
+
+fn plan_actions(visit: &Visit, sub: &Value) -> String {
+    let (id, home) = (esc(sub.text("id")), visit.home());
     let mut actions = String::new();
-    if visit.features.flag("subscription_update.enabled") && ends_on(sub).is_none() {
+    let runs = !matches!(sub.text("status"), "paused" | "incomplete");
+    if visit.features.flag("subscription_update.enabled") && ends_on(sub).is_none() && runs {
         actions.push_str(&format!(
             "<a class=\"button\" id=\"switch\" href=\"{home}?view=switch&amp;subscription={id}\">\
              Change plan</a>"
@@ -96,26 +213,31 @@ fn plan(world: &World, visit: &Visit, sub: &Value) -> String {
              Cancel plan</a>"
         ));
     }
-    format!(
-        "<div class=\"card\">{rows}<p><span class=\"tag {tag}\">{when}</span></p>\
-         <div class=\"actions\">{actions}</div></div>"
-    )
+    actions
 }
 
 fn card_section(world: &World, visit: &Visit) -> String {
     let customer = visit.customer.text("id");
     let sub = visit.subscriptions(world).into_iter().next().unwrap_or_default();
-    let method = methods::default_for(world, customer, &sub);
-    let method = method.and_then(|id| world.get("payment_method", &id));
-    let card = match method {
-        Some(method) => format!(
-            "<div class=\"row\"><strong>{} ending in {}</strong><span>Expires {}/{}</span></div>",
-            esc(method.text("card.brand")),
-            esc(method.text("card.last4")),
-            method.int("card.exp_month"),
-            method.int("card.exp_year"),
-        ),
-        None => "<p class=\"muted\">No card on file.</p>".to_owned(),
+    let used = methods::default_for(world, customer, &sub);
+    let mine = world.store.newest("payment_method");
+    let cards: String = mine
+        .filter(|method| method.text("customer") == customer)
+        .map(|method| {
+            let tag = match used.as_deref() == Some(method.text("id")) {
+                true => " <span class=\"tag ok\">Default</span>",
+                false => "",
+            };
+            format!(
+                "<div class=\"row\"><strong>{}</strong><span>{}{tag}</span></div>",
+                kind(method),
+                expiry(method)
+            )
+        })
+        .collect();
+    let cards = match cards.is_empty() {
+        true => "<p class=\"muted\">No card on file.</p>".to_owned(),
+        false => cards,
     };
     let update = match visit.features.flag("payment_method_update.enabled") {
         true => format!(
@@ -125,22 +247,62 @@ fn card_section(world: &World, visit: &Visit) -> String {
         ),
         false => String::new(),
     };
-    format!("<h2>Payment method</h2><div class=\"card\">{card}{update}</div>")
+    format!("<h2>Payment method</h2><div class=\"card\">{cards}{update}</div>")
+}
+
+fn kind(method: &Value) -> String {
+    let kind = method.text("type");
+    let (name, last4) = match method["card"].is_object() {
+        true => (method.text("card.brand"), method.text("card.last4")),
+        false => (kind, method[kind]["last4"].as_str().unwrap_or("")),
+    };
+    format!("{} ending in {}", esc(name), esc(last4))
+}
+
+fn expiry(method: &Value) -> String {
+    match method["card"].is_object() {
+        true => {
+            let (month, year) = (method.int("card.exp_month"), method.int("card.exp_year"));
+            format!("Expires {month}/{year}")
+        }
+        false => String::new(),
+    }
 }
 
 fn details_section(visit: &Visit) -> String {
     if !visit.features.flag("customer_update.enabled") {
         return String::new();
     }
+    let allowed = visit.features.list("customer_update.allowed_updates");
+    let may = |name: &str| allowed.iter().any(|word| word == name);
+    let field = |name: &str, label: &str, path: &str, kind: &str| {
+        format!(
+            "<label for=\"{name}\">{label}</label><input type=\"{kind}\" id=\"{name}\" \
+             name=\"{name}\" value=\"{}\">",
+            esc(visit.customer.text(path))
+        )
+    };
+    let mut fields = String::new();
+    let plain = [("name", "Name", "text"), ("email", "Email", "email"), ("phone", "Phone", "text")];
+    for (name, label, kind) in plain.into_iter().filter(|(name, _, _)| may(name)) {
+        fields.push_str(&field(name, label, name, kind));
+    }
+    if may("address") {
+        fields.push_str(&format!(
+            "{}<div class=\"pair\"><div>{}</div><div>{}</div></div>{}",
+            field("line1", "Address", "address.line1", "text"),
+            field("postal_code", "Postal code", "address.postal_code", "text"),
+            field("city", "City", "address.city", "text"),
+            field("country", "Country", "address.country", "text"),
+        ));
+    }
+    if fields.is_empty() {
+        return String::new();
+    }
     format!(
         "<h2>Billing details</h2><form class=\"card\" method=\"post\" action=\"{}/details\">\
-         <label for=\"name\">Name</label><input type=\"text\" id=\"name\" name=\"name\" \
-         value=\"{}\"><label for=\"email\">Email</label><input type=\"email\" id=\"email\" \
-         name=\"email\" value=\"{}\"><div class=\"actions\"><button id=\"save\">Save</button>\
-         </div></form>",
+         {fields}<div class=\"actions\"><button id=\"save\">Save</button></div></form>",
         visit.home(),
-        esc(visit.customer.text("name")),
-        esc(visit.customer.text("email")),
     )
 }
 
@@ -152,28 +314,7 @@ fn invoices(world: &World, visit: &Visit) -> String {
     let mine = world.store.newest("invoice").filter(|invoice| {
         invoice.text("customer") == customer && invoice.text("status") != "draft"
     });
-    let rows: String = mine
-        .take(24)
-        .map(|invoice| {
-            let status = invoice.text("status");
-            let pay = match status == "open" {
-                true => format!(
-                    "<form method=\"post\" action=\"{}/pay/{}\"><button class=\"quiet\">Pay now\
-                     </button></form>",
-                    visit.home(),
-                    esc(invoice.text("id"))
-                ),
-                false => String::new(),
-            };
-            format!(
-                "<tr><td>{}</td><td class=\"num\">{}</td><td><span class=\"tag\">{status}</span> \
-                 {pay}</td><td>{}</td></tr>",
-                lines::day(invoice.int("created")),
-                lines::money(invoice.int("total"), invoice.text("currency")),
-                link_to(&format!("/i/{}", invoice.text("id")), "View"),
-            )
-        })
-        .collect();
+    let rows: String = mine.take(24).map(|invoice| invoice_row(visit, invoice)).collect();
     let table = match rows.is_empty() {
         true => "<p class=\"muted\">No invoices yet.</p>".to_owned(),
         false => format!(
@@ -184,115 +325,22 @@ fn invoices(world: &World, visit: &Visit) -> String {
     format!("<h2>Invoice history</h2><div class=\"card\">{table}</div>")
 }
 
-fn go_back(visit: &Visit) -> String {
-    format!("<p>{}</p>", link_to(&visit.home(), "← Go back"))
-}
-
-/// Asks whether the plan is really to end.
-pub fn cancel(visit: &Visit, sub: &Value) -> String {
-    let at_once = visit.features.text("subscription_cancel.mode") == "immediately";
-    let end = lines::day(sub.int("items.data.0.current_period_end"));
-    let text = match at_once {
-        true => "Your plan ends at once.".to_owned(),
-        false => format!("Your plan stays available until {end}, then it ends."),
+fn invoice_row(visit: &Visit, invoice: &Value) -> String {
+    let status = invoice.text("status");
+    let pay = match status == "open" {
+        true => format!(
+            "<form method=\"post\" action=\"{}/pay/{}\"><button class=\"quiet\">Pay now\
+             </button></form>",
+            visit.home(),
+            esc(invoice.text("id"))
+        ),
+        false => String::new(),
     };
     format!(
-        "{}<h1>Cancel your plan</h1><div class=\"card\"><p>{text}</p>\
-         <form method=\"post\" action=\"{}/cancel\">\
-         <input type=\"hidden\" name=\"subscription\" value=\"{}\">\
-         <button class=\"main\" id=\"confirm\">Cancel plan</button></form></div>",
-        go_back(visit),
-        visit.home(),
-        esc(sub.text("id")),
-    )
-}
-
-/// Offers the prices one can switch to.
-pub fn switch(world: &World, visit: &Visit, sub: &Value) -> String {
-    let current = sub.text("items.data.0.price.id");
-    let rows: String = visit
-        .choices(world)
-        .iter()
-        .map(|price| {
-            let id = price.text("id");
-            let choose = match id == current {
-                true => "<span class=\"tag\">Current plan</span>".to_owned(),
-                false => format!(
-                    "<a class=\"button\" data-price=\"{0}\" \
-                     href=\"{1}?view=confirm&amp;subscription={2}&amp;price={0}\">Select</a>",
-                    esc(id),
-                    visit.home(),
-                    esc(sub.text("id")),
-                ),
-            };
-            format!(
-                "<div class=\"row\"><div><strong>{}</strong><br><span class=\"muted small\">{}\
-                 </span></div><div>{choose}</div></div>",
-                esc(&lines::product_name(world, price)),
-                esc(lines::rate(price).trim_start_matches("at ")),
-            )
-        })
-        .collect();
-    format!("{}<h1>Change your plan</h1><div class=\"card\">{rows}</div>", go_back(visit))
-}
-
-/// Shows what a switch costs before it happens.
-pub fn confirm(world: &World, visit: &Visit, sub: &Value, price: &str) -> Answer<String> {
-    visit.allow("subscription_update")?;
-    let chosen = visit.choices(world).into_iter().find(|choice| choice.text("id") == price);
-    let chosen = chosen.ok_or_else(|| ApiError::missing("price", price, None))?;
-    let item = sub.at("items.data.0");
-    let wanted = json!({"id": item["id"], "price": chosen, "quantity": item["quantity"]});
-    let behavior = visit.features.text("subscription_update.proration_behavior");
-    let details = json!({"items": [wanted], "proration_behavior": behavior});
-    let invoice = updating::preview(world, sub, &json!({"subscription_details": details}))?;
-    let currency = invoice.text("currency").to_owned();
-    let rows: String = invoice
-        .list("lines.data")
-        .iter()
-        .map(|line| {
-            format!(
-                "<div class=\"row\"><span>{}</span><span class=\"num\">{}</span></div>",
-                esc(line.text("description")),
-                lines::money(line.int("amount"), &currency),
-            )
-        })
-        .collect();
-    let label = match invoice.text("billing_reason") {
-        "subscription_update" => "Amount due today",
-        _ => "On your next invoice",
-    };
-    Ok(format!(
-        "{}<h1>Confirm your changes</h1><div class=\"card\">\
-         <p>New plan: <strong>{}</strong> {}</p>{rows}\
-         <div class=\"row\"><strong>{label}</strong><strong class=\"num\">{}</strong></div>\
-         <form method=\"post\" action=\"{}/switch\">\
-         <input type=\"hidden\" name=\"subscription\" value=\"{}\">\
-         <input type=\"hidden\" name=\"price\" value=\"{}\">\
-         <button class=\"main\" id=\"confirm\">Confirm</button></form></div>",
-        go_back(visit),
-        esc(&lines::product_name(world, &chosen)),
-        esc(&lines::rate(&chosen)),
-        lines::money(invoice.int("amount_due"), &currency),
-        visit.home(),
-        esc(sub.text("id")),
-        esc(price),
-    ))
-}
-
-/// Takes a new card.
-pub fn card(visit: &Visit, typed: &HashMap<String, String>, mistakes: &Mistakes) -> String {
-    format!(
-        "{}<h1>Update your card</h1><div class=\"card\">{}\
-         <form method=\"post\" action=\"{}/card\" id=\"payment\">{}\
-         <button class=\"main\" id=\"save-card\">Save card</button>\
-         <div class=\"actions\"><button class=\"quiet\" name=\"test_card\" id=\"card-4242\" \
-         value=\"4242424242424242\">Use 4242</button>\
-         <button class=\"quiet\" name=\"test_card\" id=\"card-0341\" \
-         value=\"4000000000000341\">Use 0341 (fails when charged)</button></div></form></div>",
-        go_back(visit),
-        mistakes.alert(),
-        visit.home(),
-        pay_form::card_fields(typed, mistakes),
+        "<tr><td>{}</td><td class=\"num\">{}</td><td><span class=\"tag\">{status}</span> \
+         {pay}</td><td>{}</td></tr>",
+        lines::day(invoice.int("created")),
+        lines::money(invoice.int("total"), invoice.text("currency")),
+        link_to(&format!("/i/{}", invoice.text("id")), "View"),
     )
 }

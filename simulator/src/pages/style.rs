@@ -17,9 +17,14 @@ body { margin: 0; background: var(--bg); color: var(--ink);
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 main.two { display: grid; gap: 2rem; grid-template-columns: 1fr 1.1fr; }
 main.wide { max-width: 80rem; }
-@media (max-width: 46rem) { main.two { grid-template-columns: 1fr; } main { padding-top: 1rem; } }
+.columns { display: grid; gap: 0 1rem; grid-template-columns: 1fr 1fr; }
+.columns > * { min-width: 0; }
+@media (max-width: 46rem) { main.two, .columns { grid-template-columns: 1fr; }
+  main { padding-top: 1rem; } }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; line-height: 1.2; }
 h2 { font-size: 1.0625rem; margin: 2rem 0 .5rem; }
+h3 { font-size: .9375rem; margin: 1.25rem 0 .25rem; }
+h2 + form > h3:first-child { margin-top: 0; }
 .card > :first-child, .card > form > :first-child { margin-top: 0; }
 p { margin: .25rem 0 .75rem; } a { color: var(--accent); }
 .muted { color: var(--muted); } .small { font-size: .8125rem; }
@@ -32,9 +37,24 @@ p { margin: .25rem 0 .75rem; } a { color: var(--accent); }
 .row:first-child { border-top: 0; } .row > :last-child { text-align: right; }
 .num { font-variant-numeric: tabular-nums; white-space: nowrap; }
 label { display: block; font-size: .875rem; font-weight: 600; margin: .75rem 0 .25rem; }
-input[type=text], input[type=email], select { width: 100%; min-height: 2.75rem; font: inherit;
+input[type=text], input[type=email], input[type=number], select { width: 100%;
+  min-height: 2.75rem; font: inherit;
   color: inherit; background: var(--bg); border: 1px solid var(--edge); border-radius: 6px;
   padding: .5rem .75rem; }
+input.short { width: 6rem; }
+.choices { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); }
+.choices .choice { padding: .25rem 0; margin: 0; }
+.tags { line-height: 2.1; } a.tag { text-decoration: none; display: inline-block; }
+td .actions { margin: 0; flex-wrap: nowrap; } td form { margin: 0; }
+table code { overflow-wrap: anywhere; } td button.quiet { min-height: 1.875rem;
+  padding: .125rem .625rem; }
+@media (max-width: 46rem) { .stack thead { display: none; }
+  .stack tr { display: block; padding: .625rem 0; border-top: 1px solid var(--line); }
+  .stack td { display: block; border: 0; padding: .125rem 0; }
+  .stack td .actions { flex-wrap: wrap; margin-top: .375rem; }
+  .stack td button.quiet { min-height: 2.5rem; padding: .375rem .875rem; } }
+.ok { color: var(--ok); }
+details { margin: 1rem 0 0; } summary { cursor: pointer; padding: .5rem 0; font-weight: 600; }
 input[aria-invalid=true] { border-color: var(--bad); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; }
 .error { color: var(--bad); font-size: .875rem; margin: .25rem 0 0; }

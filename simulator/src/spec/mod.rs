@@ -5,6 +5,7 @@
 
 mod complete;
 mod params;
+mod validate;
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -14,8 +15,16 @@ use serde_json::{Map, Value, json};
 
 pub use complete::{branch, complete};
 pub use params::{Operation, check};
+pub use validate::{validate, validate_object};
 
 static PACKED: &[u8] = include_bytes!("../../spec/spec3.subset.json.gz");
+/// Endpoints and objects that the vendored document leaves out, in the same form.
+const EXTRA: [&str; 4] = [
+    include_str!("../../spec/extra/credit_notes.json"),
+    include_str!("../../spec/extra/subscription_schedules.json"),
+    include_str!("../../spec/extra/payment_pages.json"),
+    include_str!("../../spec/extra/pausing.json"),
+];
 static SPEC: OnceLock<Spec> = OnceLock::new();
 
 /// The description, ready to be asked.
@@ -59,8 +68,26 @@ impl Spec {
         operation.is_object().then(|| Operation::read(operation))
     }
 
+    /// The schema of an endpoint's answer with this status, or null.
+    pub fn response(&self, pattern: &str, method: &str, status: u16) -> &Value {
+        let responses = &self.doc["paths"][pattern][method.to_ascii_lowercase()]["responses"];
+        let found = responses.get(status.to_string()).unwrap_or(&responses["default"]);
+        &found["content"]["application/json"]["schema"]
+    }
+
+    /// Lays the hand-written fragments over the document. A broken one is as good as none, which
+    /// a test holds.
+    fn extend(&mut self) {
+        for text in EXTRA {
+            let extra: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+            lay(&mut self.doc["paths"], &extra["paths"]);
+            lay(&mut self.doc["components"]["schemas"], &extra["components"]["schemas"]);
+        }
+    }
+
     /// What the served version and the SDKs have beyond the published document.
     fn overlay(&mut self) {
+        self.extend();
         let text = json!({"type": "string"});
         let texts = json!({"type": "array", "items": text});
         for path in ["/v1/checkout/sessions", "/v1/payment_intents", "/v1/setup_intents"] {
@@ -71,20 +98,18 @@ impl Spec {
         body(&mut self.doc, "/v1/webhook_endpoints")["api_version"] = text.clone();
         body(&mut self.doc, "/v1/products")["type"] =
             json!({"type": "string", "enum": ["good", "service"]});
-        // What an answer looks like follows from its object; keeping it twice only takes memory.
-        let paths = self.doc["paths"].as_object_mut();
-        for methods in paths.into_iter().flat_map(|paths| paths.values_mut()) {
-            for operation in methods.as_object_mut().into_iter().flat_map(Map::values_mut) {
-                operation.as_object_mut().map(|operation| operation.remove("responses"));
-            }
-        }
-        let endpoint = self.doc["paths"]["/v1/subscriptions/{subscription}/resume"].clone();
-        self.doc["paths"]["/v1/subscriptions/{subscription}/pause"] = endpoint;
         let product = &mut self.doc["components"]["schemas"]["product"];
         product["properties"]["type"] = json!({"type": "string", "enum": ["service", "good"]});
         if let Some(required) = product["required"].as_array_mut() {
             required.push(json!("type"));
         }
+    }
+}
+
+/// Adds the members of one object to another.
+fn lay(into: &mut Value, from: &Value) {
+    if let (Some(into), Some(from)) = (into.as_object_mut(), from.as_object()) {
+        into.extend(from.clone());
     }
 }
 
@@ -113,5 +138,9 @@ mod tests {
         assert!(spec().schema("customer").is_object());
         assert!(spec().operation("/v1/customers", "POST").is_some());
         assert!(spec().operation("/v1/nothing", "POST").is_none());
+        for text in EXTRA {
+            serde_json::from_str::<Value>(text).expect("a fragment");
+        }
+        assert!(spec().schema("credit_note").is_object());
     }
 }

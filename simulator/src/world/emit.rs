@@ -12,12 +12,17 @@ use crate::json::Json;
 pub const WAITING: &str = "delivery";
 /// The internal kind of deliveries that are over: delivered, given up or dropped.
 pub const DONE: &str = "delivery_done";
+/// The type of an event that no receiver can know.
+const UNKNOWN_TYPE: &str = "simulator.something_new.happened";
 /// How far apart shuffled deliveries may end up.
 const SHUFFLE_SPREAD_MS: u64 = 400;
 
 impl World {
     /// Records that something happened to an object, as it is now.
     pub fn emit(&mut self, kind: &str, object: &Value, previous: Option<Value>) {
+        if self.store.is_rehearsing() {
+            return;
+        }
         let mut data = json!({"object": self.render(object)});
         if let Some(previous) = previous {
             data["previous_attributes"] = previous;
@@ -33,7 +38,32 @@ impl World {
             "type": kind,
         });
         let event = self.create("event", event);
-        self.queue(event.text("id"), kind);
+        self.judge.event(&event);
+        let id = event.text("id").to_owned();
+        self.queue(&id, kind);
+        self.echo(event);
+    }
+
+    /// Where that was ordered: the same fact under another id, and something nobody has heard of.
+    fn echo(&mut self, event: Value) {
+        if self.settings.faults.new_id == 0 && self.settings.faults.unknown_type == 0 {
+            return;
+        }
+        let mut faults = self.settings.faults.clone();
+        let again = faults.happens(faults.new_id);
+        let unknown = faults.happens(faults.unknown_type);
+        self.set(|settings| settings.faults = faults);
+        let kind = event.text("type").to_owned();
+        let types = [(again, kind.as_str()), (unknown, UNKNOWN_TYPE)];
+        for (_, name) in types.into_iter().filter(|(wanted, _)| *wanted) {
+            let mut twin = event.clone();
+            twin["id"] = Value::Null;
+            twin["type"] = name.into();
+            twin["pending_webhooks"] = 0.into();
+            let twin = self.create("event", twin);
+            // Whoever listens to the first is told of the second.
+            self.queue(twin.text("id"), &kind);
+        }
     }
 
     /// Queues a new event for the endpoints that listen to its type, with the set mischief.
@@ -55,8 +85,8 @@ impl World {
             for _ in 0..copies {
                 let spread = if faults.shuffle { faults.draw() % SHUFFLE_SPREAD_MS } else { 0 };
                 let wait = faults.delay_ms + i64::try_from(spread).unwrap_or(0);
-                let bad = faults.happens(faults.bad_signature);
-                self.deliver(event, &endpoint, wait, dropped, bad);
+                let twist = faults.twist();
+                self.deliver(event, &endpoint, wait, dropped, twist);
             }
             if faults.drawn != self.settings.faults.drawn {
                 self.set(|settings| settings.faults = faults);
@@ -64,14 +94,14 @@ impl World {
         }
     }
 
-    /// Queues one delivery; returns its id.
+    /// Queues one delivery; returns its id. A twist says what is done to it on the way.
     pub fn deliver(
         &mut self,
         event: &str,
         endpoint: &str,
         wait_ms: i64,
         dropped: bool,
-        bad_signature: bool,
+        twist: Option<&str>,
     ) -> String {
         let id = ids::new("delivery");
         let kind = if dropped { DONE } else { WAITING };
@@ -83,7 +113,7 @@ impl World {
             "attempts": 0,
             "next_at": real_ms() + wait_ms,
             "ordered": !self.settings.faults.shuffle,
-            "bad_signature": bad_signature,
+            "twist": twist,
             "created": self.now(),
             "log": [],
         });

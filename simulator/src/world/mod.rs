@@ -6,8 +6,13 @@
 mod clock;
 mod disk;
 mod emit;
+mod in_use;
+mod pace;
+mod rehearsal;
 mod settings;
 mod store;
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify};
@@ -15,12 +20,15 @@ use tokio::sync::{Mutex, Notify};
 use crate::errors::{Answer, ApiError};
 use crate::ids;
 use crate::json::{Json, difference};
+use crate::judge::Judge;
 use crate::spec::{complete, spec};
+use pace::Pace;
 
 pub use clock::real_ms;
 pub use disk::Disk;
 pub use emit::{DONE, WAITING};
-pub use settings::{ApiFault, Faults, Settings};
+pub use in_use::{Held, InUse};
+pub use settings::{AfterRetries, ApiFault, ApiFaultKind, Faults, Settings, TWISTS};
 pub use store::Store;
 
 /// The API version the simulator speaks.
@@ -43,6 +51,8 @@ pub struct World {
     pub settings: Settings,
     /// Where the simulator is reached.
     pub base_url: String,
+    /// Looks at every event.
+    pub judge: Arc<Judge>,
     frozen: Option<i64>,
     origin: Origin,
     settings_changed: bool,
@@ -54,6 +64,12 @@ pub struct Shared {
     disk: Option<Disk>,
     /// Woken whenever a delivery may be due.
     pub wake: Notify,
+    /// Looks at every answer and every event.
+    pub judge: Arc<Judge>,
+    /// The idempotency keys of the requests that are being worked on.
+    pub keys_in_use: InUse,
+    /// Counts the calls of each second.
+    pub pace: Pace,
 }
 
 impl Shared {
@@ -64,15 +80,19 @@ impl Shared {
             None => (Store::default(), Value::Null),
         };
         let settings = Settings::read(&settings);
+        let judge = Arc::new(Judge::default());
         let world = World {
             store,
             settings,
             base_url,
+            judge: Arc::clone(&judge),
             frozen: None,
             origin: Origin::default(),
             settings_changed: false,
         };
-        Ok(Shared { world: Mutex::new(world), disk, wake: Notify::new() })
+        let (world, keys_in_use) = (Mutex::new(world), InUse::default());
+        let (wake, pace) = (Notify::new(), Pace::default());
+        Ok(Shared { world, disk, wake, judge, keys_in_use, pace })
     }
 
     /// Does one piece of work on the world: all of it becomes durable, or none of it happened.
@@ -103,6 +123,12 @@ impl Shared {
         }
         self.wake.notify_one();
         answer
+    }
+
+    /// Whether another API call is within the limit of this second, where one is set.
+    pub async fn within_limit(&self) -> bool {
+        let limit = self.read(|world| world.settings.rate_limit).await;
+        limit == 0 || self.pace.admits(limit, real_ms())
     }
 
     /// Reads the world without changing it.
@@ -232,6 +258,10 @@ impl World {
             "subscription" => {
                 let items = object["items"]["data"].as_array_mut();
                 items.into_iter().flatten().for_each(|item| self.show_price(item));
+                if let Some(waiting) = object["pending_update"].as_object_mut() {
+                    let items = waiting.get_mut("subscription_items").and_then(Value::as_array_mut);
+                    items.into_iter().flatten().for_each(|item| self.show_price(item));
+                }
             }
             "subscription_item" | "item" => self.show_price(&mut object),
             "invoice" => cap_lines(&mut object),

@@ -33,9 +33,13 @@ struct Kind {
 #[derive(Default)]
 pub struct Store {
     kinds: HashMap<String, Kind>,
-    journal: BTreeMap<(String, String), Option<Row>>,
+    journal: Journal,
+    aside: Vec<Journal>,
     next_seq: i64,
 }
+
+/// What rows were before they were changed.
+type Journal = BTreeMap<(String, String), Option<Row>>;
 
 impl Store {
     /// Puts a row read from the disk in its place.
@@ -99,8 +103,31 @@ impl Store {
         changes.collect()
     }
 
+    /// Sets the changes so far aside, so that what follows can be taken back alone.
+    pub fn set_aside(&mut self) {
+        self.aside.push(std::mem::take(&mut self.journal));
+    }
+
+    /// Takes back everything since the changes before were set aside.
+    pub fn take_back(&mut self) {
+        self.undo();
+        self.journal = self.aside.pop().unwrap_or_default();
+    }
+
+    /// Whether what happens now is taken back afterwards.
+    pub fn is_rehearsing(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
     /// Undoes everything since the last commit.
     pub fn rollback(&mut self) {
+        while self.is_rehearsing() {
+            self.take_back();
+        }
+        self.undo();
+    }
+
+    fn undo(&mut self) {
         for ((kind, id), old) in std::mem::take(&mut self.journal) {
             self.place(&kind, &id, old);
         }
@@ -131,6 +158,21 @@ impl Store {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_rehearsed_is_taken_back_and_what_was_before_stays() {
+        let mut store = Store::default();
+        store.put("a", "1", json!({"n": 1}));
+        store.set_aside();
+        assert!(store.is_rehearsing());
+        store.put("a", "1", json!({"n": 2}));
+        store.put("a", "2", json!({"n": 3}));
+        store.take_back();
+        assert!(!store.is_rehearsing());
+        assert_eq!(store.get("a", "1"), Some(&json!({"n": 1})));
+        assert!(store.get("a", "2").is_none());
+        assert_eq!(store.commit().len(), 1);
+    }
 
     #[test]
     fn a_rollback_restores_and_a_commit_reports() {

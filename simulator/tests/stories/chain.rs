@@ -67,7 +67,7 @@ async fn a_subscription_is_bought_on_the_card_page_and_told_in_order() {
     assert_eq!(session["line_items"]["data"][0]["price"]["id"], price);
     assert_eq!(session["invoice"]["payments"]["data"][0]["status"], "paid");
     assert_eq!(session["customer"]["email"], "ada@example.com");
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_pack_is_bought_and_refunded() {
     assert_eq!(error["error"]["code"], "charge_already_refunded");
     let types = bench.event_types().await;
     assert_eq!(types.iter().filter(|t| *t == "charge.refunded").count(), 2);
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn the_clock_lives_through_renewals_and_dunning() {
     assert_eq!(over["cancellation_details"]["reason"], "payment_failed");
     let types = bench.event_types().await;
     assert_eq!(types.iter().filter(|t| *t == "invoice.payment_failed").count(), 4);
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn the_portal_cancels_resumes_switches_and_takes_a_card() {
     bench.control("/_sim/clock", json!({"advance_seconds": 3700})).await;
     let late = bench.http.get(&url).send().await.expect("a page");
     assert_eq!(late.status(), 410);
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -240,5 +240,5 @@ async fn a_card_that_asks_is_confirmed_on_its_page() {
     bench.control("/_sim/clock", json!({"advance_seconds": 32 * 86_400})).await;
     let subs = bench.get("/v1/subscriptions").await;
     assert_eq!(subs["data"][0]["status"], "active", "set up, it renews by itself");
-    bench.running.stop().await;
+    bench.end().await;
 }

@@ -175,7 +175,7 @@ async fn the_real_client_reads_every_object_of_the_chain() {
     assert_eq!(found.expect("customers").data.len(), 1);
     let events = ListEvent::new().limit(100).send(&client).await.expect("events");
     assert!(events.data.len() > 15);
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -212,5 +212,5 @@ async fn a_refused_charge_carries_its_intent() {
         let state = intent.status.to_string();
         assert_eq!(json!(state), "requires_payment_method");
     }
-    bench.running.stop().await;
+    bench.end().await;
 }

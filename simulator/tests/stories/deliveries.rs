@@ -20,7 +20,7 @@ async fn failed_deliveries_are_tried_again_and_a_restart_keeps_everything() {
     bench.control("/_sim/webhooks/hold", json!({"hold": true})).await;
     bench.post("/v1/customers", "email=g@example.com").await;
     bench.control("/_sim/clock", json!({"advance_seconds": 3600})).await;
-    bench.running.stop().await;
+    bench.end().await;
 
     let bench = Bench::with(Some(file)).await;
     assert_eq!(bench.get(&format!("/v1/customers/{customer}")).await["email"], "e@example.com");
@@ -37,7 +37,7 @@ async fn failed_deliveries_are_tried_again_and_a_restart_keeps_everything() {
     bench.control(&format!("/_sim/events/{event}/resend"), json!({"times": 2})).await;
     bench.idle().await;
     assert_eq!(listener.types().len(), 5);
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -73,5 +73,5 @@ async fn webhook_mischief_is_seeded_and_healed() {
     sorted.sort();
     assert_eq!(order.len(), 8);
     assert_ne!(order, sorted, "they came in another order");
-    bench.running.stop().await;
+    bench.end().await;
 }

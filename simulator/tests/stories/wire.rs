@@ -56,7 +56,7 @@ async fn mistakes_are_answered_as_stripe_does() {
     bench.control("/_sim/faults", json!({"api": {"status": 429, "count": 1}})).await;
     assert_eq!(bench.call("GET", "/v1/account", "").await.0, 429);
     assert_eq!(bench.call("GET", "/v1/account", "").await.0, 200);
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn lists_page_in_both_directions() {
     assert_eq!(before["data"][1]["email"], "n1@example.com");
     let one = bench.get("/v1/customers?email=n3@example.com").await;
     assert_eq!(one["data"].as_array().map(Vec::len), Some(1));
-    bench.running.stop().await;
+    bench.end().await;
 }
 
 #[tokio::test]
@@ -103,5 +103,5 @@ async fn a_key_is_answered_the_same_again_and_refused_for_something_else() {
     assert_eq!(one["id"], two["id"]);
     let (status, _, body) = send("other@example.com").await;
     assert_eq!((status, &body["error"]["type"]), (400, &json!("idempotency_error")));
-    bench.running.stop().await;
+    bench.end().await;
 }

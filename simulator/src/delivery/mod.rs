@@ -3,6 +3,8 @@
 //! First attempts to an endpoint go out one after the other, in the order of the events; what
 //! failed is tried again beside them and holds nobody up. It runs outside every API call.
 
+mod shapes;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,10 @@ use crate::world::{DONE, Origin, Shared, WAITING, World, real_ms};
 /// The pauses between attempts in seconds; the last one repeats.
 const PAUSES: [i64; 7] = [1, 2, 5, 10, 30, 60, 120];
 const MOST_ATTEMPTS: i64 = 20;
+/// For how long a delivery is tried again, in simulated seconds.
+const LONGEST_SECONDS: i64 = 3 * 86_400;
+/// How far back a timestamp lies that nobody accepts any more.
+const TOO_OLD: i64 = 900;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many deliveries beyond the ones in order are looked at for a retry.
 const LOOK_AHEAD: usize = 500;
@@ -51,13 +57,14 @@ struct Busy {
     endpoints: HashSet<String>,
 }
 
-/// The header of one attempt: a timestamp and the signature of it and the body.
-pub fn sign(secret: &str, timestamp: i64, body: &str) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
-        return String::new();
-    };
-    mac.update(format!("{timestamp}.{body}").as_bytes());
-    format!("t={timestamp},v1={}", hex::encode(mac.finalize().into_bytes()))
+/// The header of one attempt: a timestamp, and for each secret the signature of it and the body.
+fn sign(secrets: &[&str], timestamp: i64, body: &str) -> String {
+    let signatures = secrets.iter().filter_map(|secret| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+        mac.update(format!("{timestamp}.{body}").as_bytes());
+        Some(format!(",v1={}", hex::encode(mac.finalize().into_bytes())))
+    });
+    format!("t={timestamp}{}", signatures.collect::<String>())
 }
 
 /// Delivers until told to stop.
@@ -136,21 +143,49 @@ fn plan(world: &World, busy: &Busy) -> (Vec<Attempt>, Duration) {
     (attempts, Duration::from_millis(wait))
 }
 
+/// One attempt with its body and signature as they are now, twisted where that was ordered.
 fn prepare(world: &World, delivery: &Value, ordered: bool) -> Option<Attempt> {
     let endpoint = world.get("webhook_endpoint", delivery.text("endpoint")).cloned();
     let endpoint = endpoint.unwrap_or_default();
     let event = world.get("event", delivery.text("event")).map(|event| world.render(event));
-    let body = serde_json::to_string_pretty(&event.unwrap_or_default()).ok()?;
-    let wrong = delivery.flag("bad_signature") && delivery.int("attempts") == 0;
-    let secret = if wrong { "whsec_wrong" } else { endpoint.text("_sim.secret") };
+    let event = event.unwrap_or_default();
+    let first = delivery.int("attempts") == 0;
+    let twist = delivery.text("twist");
+    let old = endpoint.opt_text("api_version").is_some_and(shapes::before_basil);
+    let event = match twist {
+        "thin" => shapes::thin(&event),
+        "old_version" => shapes::old(world, event),
+        "huge" if first => shapes::huge(event),
+        _ if old => shapes::old(world, event),
+        _ => event,
+    };
+    let mut body = serde_json::to_string_pretty(&event).ok()?;
+    if twist == "truncated" && first {
+        body = body.chars().take(body.chars().count() / 2).collect();
+    }
+    let now = real_ms().div_euclid(1000);
+    let timestamp = if twist == "old_timestamp" && first { now - TOO_OLD } else { now };
+    let secrets = match twist == "bad_signature" && first {
+        true => vec!["whsec_wrong"],
+        false => secrets(&endpoint, world.now()),
+    };
     Some(Attempt {
         delivery: delivery.text("id").to_owned(),
         endpoint: delivery.text("endpoint").to_owned(),
         ordered,
         url: endpoint.text("url").to_owned(),
-        signature: sign(secret, real_ms().div_euclid(1000), &body),
+        signature: sign(&secrets, timestamp, &body),
         body,
     })
+}
+
+/// The secrets that sign for an endpoint: its own, and one that was rolled a short time ago.
+fn secrets(endpoint: &Value, now: i64) -> Vec<&str> {
+    let mut all = vec![endpoint.text("_sim.secret")];
+    if endpoint.int("_sim.previous.until") > now {
+        all.push(endpoint.text("_sim.previous.secret"));
+    }
+    all
 }
 
 async fn send(client: reqwest::Client, attempt: Attempt) -> Outcome {
@@ -202,8 +237,10 @@ fn note(world: &mut World, outcome: &Outcome) {
         log.push(entry);
     }
     delivery["attempts"] = attempts.into();
-    let gone = world.get("webhook_endpoint", &outcome.endpoint).is_none();
-    let state = match (taken, gone || attempts >= MOST_ATTEMPTS) {
+    let endpoint = world.get("webhook_endpoint", &outcome.endpoint);
+    let gone = endpoint.is_none_or(|endpoint| endpoint.text("status") != "enabled");
+    let late = world.now() > delivery.int("created") + LONGEST_SECONDS;
+    let state = match (taken, gone || late || attempts >= MOST_ATTEMPTS) {
         (true, _) => "delivered",
         (false, true) => "failed",
         (false, false) => "pending",
@@ -231,10 +268,23 @@ mod tests {
 
     #[test]
     fn a_signature_covers_timestamp_and_body() {
-        let header = sign("whsec_test", 1_700_000_000, "{}");
+        let header = sign(&["whsec_test"], 1_700_000_000, "{}");
         assert!(header.starts_with("t=1700000000,v1="));
-        assert_ne!(header, sign("whsec_test", 1_700_000_001, "{}"));
-        assert_ne!(header, sign("whsec_test", 1_700_000_000, "{ }"));
-        assert_ne!(header, sign("whsec_other", 1_700_000_000, "{}"));
+        assert_ne!(header, sign(&["whsec_test"], 1_700_000_001, "{}"));
+        assert_ne!(header, sign(&["whsec_test"], 1_700_000_000, "{ }"));
+        assert_ne!(header, sign(&["whsec_other"], 1_700_000_000, "{}"));
+        let both = sign(&["whsec_other", "whsec_test"], 1_700_000_000, "{}");
+        assert!(both.ends_with(header.trim_start_matches("t=1700000000")));
+        assert_eq!(both.matches("v1=").count(), 2);
+    }
+
+    #[test]
+    fn a_rolled_secret_signs_until_its_time_is_over() {
+        let rolled = json!({"_sim": {
+            "secret": "new", "previous": {"secret": "old", "until": 100},
+        }});
+        assert_eq!(secrets(&rolled, 99), ["new", "old"]);
+        assert_eq!(secrets(&rolled, 100), ["new"]);
+        assert_eq!(secrets(&json!({"_sim": {"secret": "only"}}), 5), ["only"]);
     }
 }

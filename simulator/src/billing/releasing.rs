@@ -1,0 +1,95 @@
+//! How subscription schedules end: run out, released, canceled, or ended with their subscription.
+
+use serde_json::Value;
+
+use super::ending;
+use super::scheduling::{KIND, of};
+use crate::errors::{Answer, ApiError};
+use crate::json::Json;
+use crate::world::World;
+
+/// The last phase is over.
+pub fn finish(world: &mut World, schedule: &Value) -> Answer<()> {
+    let_go(world, schedule)?;
+    let event = "customer.subscription.updated";
+    world.edit_and_tell("subscription", schedule.text("subscription"), event, |sub| {
+        sub["schedule"] = Value::Null;
+    });
+    Ok(())
+}
+
+/// The schedule lets go of its subscription, which does not learn of it here.
+pub fn let_go(world: &mut World, schedule: &Value) -> Answer<()> {
+    let now = world.now_for(schedule.text("customer"));
+    let released = world.edit(KIND, schedule.text("id"), |schedule| {
+        schedule["status"] = "released".into();
+        schedule["released_at"] = now.into();
+        schedule["released_subscription"] = schedule["subscription"].clone();
+        schedule["subscription"] = Value::Null;
+        schedule["current_phase"] = Value::Null;
+    });
+    world.emit("subscription_schedule.released", &released, None);
+    Ok(())
+}
+
+/// Lets a subscription go on without its schedule.
+pub fn release(world: &mut World, id: &str, keep_end: bool) -> Answer {
+    let schedule = world.find(KIND, id)?.clone();
+    if !matches!(schedule.text("status"), "active" | "not_started") {
+        let message = format!(
+            "You cannot release a subscription schedule that is currently in the `{}` status.",
+            schedule.text("status")
+        );
+        return Err(ApiError::invalid(message));
+    }
+    let_go(world, &schedule)?;
+    let event = "customer.subscription.updated";
+    world.edit_and_tell("subscription", schedule.text("subscription"), event, |sub| {
+        sub["schedule"] = Value::Null;
+        if sub.at("_sim.ends_with_schedule") == true && !keep_end {
+            sub["cancel_at"] = Value::Null;
+        }
+        sub.put("_sim.ends_with_schedule", false);
+    });
+    Ok(world.find(KIND, id)?.clone())
+}
+
+/// Ends a schedule and, when it has begun, its subscription.
+pub fn cancel(world: &mut World, id: &str, prorate: bool, bill: bool) -> Answer {
+    let schedule = world.find(KIND, id)?.clone();
+    if !matches!(schedule.text("status"), "active" | "not_started") {
+        let message = format!(
+            "You cannot cancel a subscription schedule that is currently in the `{}` status.",
+            schedule.text("status")
+        );
+        return Err(ApiError::invalid(message));
+    }
+    match schedule.opt_text("subscription") {
+        Some(sub) => {
+            ending::now(world, sub, &Value::Null, prorate, bill)?;
+        }
+        None => stop(world, &schedule, "canceled"),
+    }
+    Ok(world.find(KIND, id)?.clone())
+}
+
+fn stop(world: &mut World, schedule: &Value, status: &str) {
+    let now = world.now_for(schedule.text("customer"));
+    let moment = if status == "canceled" { "canceled_at" } else { "completed_at" };
+    let stopped = world.edit(KIND, schedule.text("id"), |schedule| {
+        schedule["status"] = status.into();
+        schedule[moment] = now.into();
+        schedule["current_phase"] = Value::Null;
+    });
+    world.emit(&format!("subscription_schedule.{status}"), &stopped, None);
+}
+
+/// A subscription ended: its schedule is completed when that was planned, else canceled.
+pub fn of_ended(world: &mut World, sub: &Value, now: i64) {
+    let Some(schedule) = of(world, sub) else {
+        return;
+    };
+    let last = schedule.list("phases").last().map(|phase| phase.int("end_date"));
+    let planned = schedule.text("end_behavior") == "cancel" && last.is_some_and(|end| end <= now);
+    stop(world, &schedule, if planned { "completed" } else { "canceled" });
+}
