@@ -70,6 +70,12 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/usage") view=pages::usage::usage ssr=SsrMode::Async/>
                 <Route path=path!("/credits") view=pages::credits::credits ssr=SsrMode::Async/>
                 <Route path=path!("/billing") view=pages::billing::billing ssr=SsrMode::Async/>
+                <Route
+                    path=path!("/billing/change")
+                    view=pages::billing::change
+                    ssr=SsrMode::Async
+                />
+                <Route path=path!("/billing/card") view=pages::billing::card ssr=SsrMode::Async/>
                 <Route path=path!("/keys") view=pages::keys::keys ssr=SsrMode::Async/>
                 <Route
                     path=path!("/playground")

@@ -67,7 +67,7 @@ pub use ledger::Movement;
 pub use pages::{List, Listed, Pages};
 pub use retry::Retry;
 pub use runs::{MeterReport, OpenHolds, Reversed, RunRelease, RunReport};
-pub use usage::{GroupBy, Part, Usage, UsageFilter, UsageGroup, UsageLine, Use, Warning};
+pub use usage::{Billed, GroupBy, Part, Usage, UsageFilter, UsageGroup, UsageLine, Use, Warning};
 pub use with_hold::WithHold;
 pub use words::Code;
 

@@ -118,6 +118,9 @@ pub struct Usage {
     /// How much of it became a debt.
     #[serde(default)]
     pub debt: Credits,
+    /// How much of it is billed in money, where anything is.
+    #[serde(default)]
+    pub billed: Option<Billed>,
     /// The lines of a capture of several.
     #[serde(default)]
     pub lines: Vec<UsageLine>,
@@ -175,6 +178,18 @@ pub struct UsageLine {
     pub quantity: Quantity,
     /// What it cost.
     pub credits: Credits,
+    /// How much of it is billed in money, where anything is.
+    #[serde(default)]
+    pub billed: Option<Billed>,
+}
+
+/// What is billed in money; the invoice rounds it once.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Billed {
+    /// A decimal number of minor units.
+    pub amount: String,
+    /// Three lowercase letters.
+    pub currency: String,
 }
 
 /// What should be known although it went through.

@@ -70,6 +70,8 @@ pub struct Config {
     pub stripe_api_base: Option<String>,
     /// `STRIPE_AUTOMATIC_TAX`
     pub stripe_automatic_tax: bool,
+    /// `STRIPE_CALLS_PER_SECOND`: how fast this process asks Stripe; 0 is without a limit.
+    pub stripe_calls_per_second: u32,
     /// `SMTP_URL`; without it mail stays in the local mailbox.
     pub smtp_url: Option<Secret>,
     /// `MAIL_FROM`
@@ -115,6 +117,7 @@ pub const VARIABLES: &[&str] = &[
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_API_BASE",
     "STRIPE_AUTOMATIC_TAX",
+    "STRIPE_CALLS_PER_SECOND",
     "SMTP_URL",
     "MAIL_FROM",
     "LOG",
@@ -198,6 +201,8 @@ impl<L: Fn(&str) -> Option<String>> Vars<L> {
             stripe_webhook_secrets: self.webhook_secrets(simulated),
             stripe_api_base: self.url("STRIPE_API_BASE").or(simulator),
             stripe_automatic_tax: self.choice("STRIPE_AUTOMATIC_TAX", &SWITCH, false),
+            // The simulator has no limit of its own.
+            stripe_calls_per_second: self.calls_per_second(if simulated { 0 } else { 25 }),
             smtp_url: self.text("SMTP_URL").map(Secret::new),
             mail_from: self.text("MAIL_FROM").unwrap_or_else(|| format!("{program}@localhost")),
             log: self.text("LOG").unwrap_or_else(|| "info,sqlx=warn,hyper=warn".to_owned()),
@@ -245,6 +250,15 @@ impl<L: Fn(&str) -> Option<String>> Vars<L> {
 
     fn text(&self, name: &'static str) -> Option<String> {
         (self.lookup)(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+    }
+
+    fn calls_per_second(&mut self, default: u32) -> u32 {
+        let name = "STRIPE_CALLS_PER_SECOND";
+        let Some(value) = self.text(name) else { return default };
+        value.parse().ok().filter(|calls| *calls <= 1_000).unwrap_or_else(|| {
+            self.problem(name, format!("“{value}” is not a number from 0 to 1000, such as 25"));
+            default
+        })
     }
 
     fn webhook_secrets(&self, simulated: bool) -> Vec<Secret> {
@@ -358,6 +372,7 @@ mod tests {
         let config = read(&[]).expect("defaults");
         assert_eq!(config.product_name, "My App");
         assert_eq!(config.product_tag, "my-app");
+        assert_eq!(config.stripe_calls_per_second, 0);
         assert!(config.simulated());
         assert_eq!(config.base_url, "http://127.0.0.1:3000");
         assert_eq!(config.stripe_api_base.as_deref(), Some("http://127.0.0.1:12111"));

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::mail::Mailer;
 use crate::rates::RateCard;
+use crate::stripe::inbox::Intake;
 use crate::{rates, settings, stripe};
 
 /// The running product. Cloning is cheap: every clone is the same one.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The way to Stripe, or to what stands in for it.
     pub stripe: stripe::Client,
+    /// The way into the inbox.
+    pub inbox: Intake,
     /// What each meter costs.
     pub rates: Arc<RateCard>,
     /// Finds out who calls.
@@ -73,6 +76,7 @@ impl Engine {
         let gate = Gate::start(&config, &db, &clock, &rates, &wake);
         let parts = Parts {
             stripe: stripe::Client::new(&config)?,
+            inbox: Intake::start(&db),
             mailer: Mailer::new(&config)?,
             config: Arc::new(config),
             doorkeeper: Doorkeeper::start(&db),

@@ -14,6 +14,7 @@ pub mod units;
 
 // Rooms that everybody may call.
 pub mod audit;
+pub mod findings;
 pub mod jobs;
 pub mod mail;
 
@@ -30,6 +31,7 @@ pub mod rates;
 pub mod stripe;
 
 // Credits and the gate.
+pub mod autorecharge;
 pub mod caps;
 pub mod credits;
 pub mod gate;
@@ -37,8 +39,12 @@ pub mod notices;
 pub mod usage;
 
 // Money.
+pub mod contracts;
 pub mod customers;
+pub mod overage;
+pub mod recharges;
 pub mod reconciliation;
+pub mod refunds;
 pub mod subscriptions;
 pub mod topups;
 pub mod webhooks;

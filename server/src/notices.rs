@@ -4,7 +4,7 @@ use crate::clock::{self, Millis};
 use crate::db::{Db, Tx, sql};
 use crate::error::{Error, Result};
 use crate::ids;
-use crate::mail::{self, Template};
+use crate::mail::{self, Money, Template};
 use crate::orgs;
 use crate::units::{Credits, spoken};
 
@@ -39,6 +39,8 @@ pub enum News {
     },
     /// The last credits of an org without an allowance were used.
     CreditsExhausted,
+    /// Something about money.
+    Money(Money),
 }
 
 /// A notice as it is shown.
@@ -110,6 +112,10 @@ fn words(news: &News) -> (&'static str, &'static str, String, String) {
             let detail = "Buy a pack or choose a plan to go on.".to_owned();
             ("exhausted", "bad", title, detail)
         }
+        News::Money(money) => {
+            let said = money.said();
+            (said.kind, said.level, said.title, said.detail)
+        }
     }
 }
 
@@ -122,6 +128,7 @@ fn template(news: &News) -> Template {
         kind,
     };
     match *news {
+        News::Money(ref money) => Template::Money(money.clone()),
         News::AllowanceUsed { threshold, used, whole, resets_at } => {
             alert(mail::AlertKind::Allowance, threshold, used, whole, resets_at)
         }

@@ -43,6 +43,8 @@ pub struct Meter {
     pub on_expiry: OnExpiry,
     /// What a hold takes when the caller does not say how much. (D12)
     pub default_hold: Option<Quantity>,
+    /// Whether only a contract gives it a price, in money: everybody else is refused.
+    pub by_contract: bool,
 }
 
 /// What happens to a hold that nobody captured in time. (D11)
@@ -101,6 +103,8 @@ struct MeterFile {
     #[serde(default)]
     on_expiry: OnExpiry,
     default_hold: Option<String>,
+    #[serde(default)]
+    by_contract: bool,
 }
 
 /// Reads a card's text. Every mistake names the meter and the key.
@@ -121,8 +125,20 @@ fn parse_meter(name: &str, file: MeterFile) -> Result<Meter> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
         return Err(wrong(format!("meters.{name}: a name is 1 to 64 of a-z, 0-9 and _")));
     }
-    if file.rate.is_none() && file.models.is_empty() {
-        return Err(wrong(format!("meters.{name}: needs a rate, or models with rates")));
+    let by_contract = file.by_contract;
+    match file.rate.is_none() && file.models.is_empty() {
+        true if !by_contract => {
+            let message = format!(
+                "meters.{name}: needs a rate, or models with rates, or by_contract = true where \
+                 only contracts price it"
+            );
+            return Err(wrong(message));
+        }
+        false if by_contract => {
+            let message = format!("meters.{name}: by_contract = true leaves no room for a rate");
+            return Err(wrong(message));
+        }
+        _ => {}
     }
     let rate = file.rate.map(|text| parse_rate(name, "rate", &text)).transpose()?;
     let mut models = BTreeMap::new();
@@ -132,7 +148,7 @@ fn parse_meter(name: &str, file: MeterFile) -> Result<Meter> {
     }
     let default_hold = file.default_hold.map(|text| parse_quantity(name, &text)).transpose()?;
     let (label, unit, feature, on_expiry) = (file.label, file.unit, file.feature, file.on_expiry);
-    Ok(Meter { label, unit, feature, rate, models, on_expiry, default_hold })
+    Ok(Meter { label, unit, feature, rate, models, on_expiry, default_hold, by_contract })
 }
 
 fn parse_rate(meter: &str, key: &str, text: &str) -> Result<Credits> {
@@ -209,6 +225,9 @@ fn fingerprint(card: &RateCard) -> String {
         if *on_expiry == OnExpiry::Charge {
             told.push_str(" charged when its hold runs out");
         }
+        if meter.by_contract {
+            told.push_str(" priced by contracts");
+        }
     }
     hex::encode(Sha256::digest(told + "}"))
 }
@@ -247,6 +266,10 @@ mod tests {
             ("[meters.x]\nlabel = \"X\"\nunit = \"x\"\nrate = \"1.0000001\"", "meters.x.rate"),
             ("[meters.x]\nlabel = \"X\"\nunit = \"x\"\nrate = \"-1\"", "meters.x.rate"),
             ("[meters.x]\nlabel = \"X\"\nunit = \"x\"", "needs a rate"),
+            (
+                "[meters.x]\nlabel = \"X\"\nunit = \"x\"\nrate = \"1\"\nby_contract = true",
+                "by_contract",
+            ),
             ("[meters.x]\nlabel = \"X\"\nunit = \"x\"\nrate = \"1\"\nprice = 1", "price"),
         ];
         for (body, expected) in cases {

@@ -4,6 +4,7 @@
 //! often and by whichever way we hear of it.
 
 use crate::audit::{self, Actor};
+use crate::autorecharge::{self, Pause};
 use crate::catalog::{self, Resolved};
 use crate::clock::{DAY, Millis};
 use crate::credits::{self, NewGrant, Source};
@@ -13,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::mail::{self, Template};
 use crate::orgs::{self, Permission, Who};
+use crate::refunds;
 use crate::stripe::shapes::Session;
 use crate::units::{Credits, money};
 
@@ -40,7 +42,10 @@ pub async fn checkout(engine: &Engine, who: &Who, price_id: &str) -> Result<Stri
         let message = "This pack is not offered any more. Choose one of those on the billing page.";
         return Err(Error::invalid("price", message));
     }
-    checkouts::open(engine, who, &Purchase::Pack, price_id).await
+    let setting = autorecharge::of_org(&mut &engine.db, &who.org_id).await?;
+    // The card is kept for later only where the org wants to be charged later.
+    let save_card = setting.is_some_and(|setting| setting.enabled);
+    checkouts::open(engine, who, &Purchase::Pack { save_card }, price_id).await
 }
 
 /// The packs an org paid, newest first.
@@ -61,6 +66,7 @@ pub async fn settle(tx: &mut Tx, session: &Session, org_id: &str, now: Millis) -
     let ids: Vec<String> =
         lines.iter().filter_map(|line| Some(line.price.as_ref()?.id.clone())).collect();
     let prices = catalog::resolve(tx, &ids).await?;
+    let mut bought = false;
     for (line, index) in lines.iter().zip(0usize..) {
         let price = line.price.as_ref().and_then(|price| prices.get(&price.id));
         let Some(pack) = price.filter(|price| price.kind == "pack") else {
@@ -71,9 +77,23 @@ pub async fn settle(tx: &mut Tx, session: &Session, org_id: &str, now: Millis) -
         let each = pack.credits.unwrap_or_default();
         let credits = each.micros().checked_mul(quantity).map(Credits::from_micros);
         let credits = credits.ok_or_else(|| Error::internal("more credits than a ledger holds"))?;
-        let payment = payment_id(session, index);
-        let sale = Sale { session, org_id, pack, payment, quantity, credits };
-        sale.grant(tx, now).await?;
+        let sale = Sale {
+            org_id,
+            customer_id: session.customer.as_deref(),
+            sold_by: &session.id,
+            pack,
+            payment: payment_id(session, index),
+            quantity,
+            credits,
+            amount: session.amount_total.unwrap_or(0),
+            currency: session.currency.as_deref().unwrap_or_default(),
+            by_itself: false,
+        };
+        bought |= sale.grant(tx, now).await?;
+    }
+    if bought {
+        // Whoever was asked by the bank to confirm has done so, and left the card for later.
+        autorecharge::resume(tx, org_id, &[Pause::Authentication], now).await?;
     }
     Ok(())
 }
@@ -84,18 +104,35 @@ fn payment_id(session: &Session, index: usize) -> String {
     if index == 0 { id.to_owned() } else { format!("{id}:{index}") }
 }
 
-/// One paid line.
-struct Sale<'a> {
-    session: &'a Session,
-    org_id: &'a str,
-    pack: &'a Resolved,
-    payment: String,
-    quantity: i64,
-    credits: Credits,
+/// One paid line of packs: bought on Stripe's page, or by auto-recharge.
+#[derive(Debug)]
+pub struct Sale<'a> {
+    /// Whose the credits are.
+    pub org_id: &'a str,
+    /// Who paid.
+    pub customer_id: Option<&'a str>,
+    /// `cs_…`, or the attempt of auto-recharge.
+    pub sold_by: &'a str,
+    /// What was bought.
+    pub pack: &'a Resolved,
+    /// `pi_…`, with the line's number where it is not the first.
+    pub payment: String,
+    /// How many.
+    pub quantity: i64,
+    /// What it gives, all of it.
+    pub credits: Credits,
+    /// Minor units that were paid.
+    pub amount: i64,
+    /// Three lowercase letters.
+    pub currency: &'a str,
+    /// Whether nobody was present, who then is told by somebody else.
+    pub by_itself: bool,
 }
 
 impl Sale<'_> {
-    async fn grant(&self, tx: &mut Tx, now: Millis) -> Result<()> {
+    /// Grants what was paid for, and writes the payment down. Again, it does nothing and answers
+    /// false.
+    pub async fn grant(&self, tx: &mut Tx, now: Millis) -> Result<bool> {
         let expires_at = self.pack.expires_days.map(|days| now + days * DAY);
         let new = NewGrant {
             effective_at: None,
@@ -104,16 +141,16 @@ impl Sale<'_> {
             source_ref: self.payment.clone(),
             amount: self.credits,
             expires_at,
-            payment: Some(self.payment.clone()),
+            payment: Some(self.paid_by().to_owned()),
             actor: Actor::Stripe,
             reason: format!("{} bought", self.pack.name),
         };
-        let Some(grant_id) = credits::grant(tx, new, now).await? else { return Ok(()) };
+        let Some(grant_id) = credits::grant(tx, new, now).await? else { return Ok(false) };
         self.record(tx, now).await?;
         let detail = serde_json::json!({
             "payment": self.payment,
             "credits": self.credits,
-            "paid": money(self.amount(), self.currency()),
+            "paid": money(self.amount, self.currency),
         });
         let entry = audit::Entry {
             actor: Actor::Stripe,
@@ -124,12 +161,28 @@ impl Sale<'_> {
             detail: Some(detail),
         };
         audit::record(tx, &entry, now).await?;
+        if !self.by_itself {
+            self.write_letters(tx, expires_at, now).await?;
+        }
+        // It may have come back before we heard that it was paid. (E14)
+        refunds::apply(tx, self.org_id, self.paid_by(), now).await?;
+        Ok(true)
+    }
+
+    /// The payment itself: all lines of one share it, and what comes back of it.
+    fn paid_by(&self) -> &str {
+        self.payment.split(':').next().unwrap_or(&self.payment)
+    }
+
+    async fn write_letters(
+        &self,
+        tx: &mut Tx,
+        expires_on: Option<Millis>,
+        now: Millis,
+    ) -> Result<()> {
         for to in orgs::owners_and_billing_emails(tx, self.org_id).await? {
-            let letter = Template::PackBought {
-                name: self.pack.name.clone(),
-                credits: self.credits,
-                expires_on: expires_at,
-            };
+            let (name, credits) = (self.pack.name.clone(), self.credits);
+            let letter = Template::PackBought { name, credits, expires_on };
             mail::send_later(tx, &to, letter, now).await?;
         }
         Ok(())
@@ -142,23 +195,15 @@ impl Sale<'_> {
         let row = sql(text)
             .bind(&self.payment)
             .bind(self.org_id)
-            .bind(self.session.customer.as_deref())
-            .bind(&self.session.id)
+            .bind(self.customer_id)
+            .bind(self.sold_by)
             .bind(&self.pack.price_id)
             .bind(self.quantity)
-            .bind(self.amount())
-            .bind(self.currency())
+            .bind(self.amount)
+            .bind(self.currency)
             .bind(self.credits)
             .bind(now);
         tx.execute(row).await?;
         Ok(())
-    }
-
-    fn amount(&self) -> i64 {
-        self.session.amount_total.unwrap_or(0)
-    }
-
-    fn currency(&self) -> &str {
-        self.session.currency.as_deref().unwrap_or_default()
     }
 }

@@ -13,14 +13,17 @@ use crate::clock::{DAY, HOUR, MINUTE, Millis};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::{self, Claimed, Failure};
-use crate::{credits, gate, mail, reconciliation, subscriptions, webhooks};
+use crate::{
+    autorecharge, contracts, credits, customers, gate, mail, overage, recharges, reconciliation,
+    subscriptions, webhooks,
+};
 
 /// How long an idle worker waits when nobody wakes it.
 const PAUSE: Duration = Duration::from_secs(1);
 /// In development somebody is watching.
 const PAUSE_DEVELOPMENT: Duration = Duration::from_millis(250);
-/// Events processed at a time.
-const EVENTS: i64 = 50;
+/// Events claimed in one go; one that is slow holds up nobody else meanwhile.
+const EVENTS: i64 = 1_000;
 /// Rounds of [`run_once`]: what was done may have left more to do, but never without end.
 const ROUNDS: usize = 1_000;
 
@@ -28,13 +31,17 @@ const ROUNDS: usize = 1_000;
 const SWEEPS: usize = 20;
 
 /// What comes round again and again, and how often.
-const SCHEDULES: [(&str, Millis); 6] = [
+const SCHEDULES: [(&str, Millis); 10] = [
     ("credits.sweep", MINUTE),
     ("subscriptions.turn", MINUTE),
     ("identity.tidy", HOUR),
     ("gate.tidy", HOUR),
     ("stripe.events", 5 * MINUTE),
     ("ledger.audit", DAY),
+    ("overage.post", 10 * MINUTE),
+    ("recharges.check", HOUR),
+    ("cards.expiring", DAY),
+    ("stripe.reconcile", HOUR),
 ];
 
 /// Works until `shutdown` says true or its sender is gone; then finishes what it has begun. Jobs,
@@ -173,6 +180,7 @@ async fn attempt(engine: &Engine, job: &Claimed) -> Result<()> {
 async fn handle(engine: &Engine, job: &Claimed) -> Result<(), Failure> {
     match job.kind.as_str() {
         mail::JOB => mail::deliver(engine, &job.payload).await,
+        autorecharge::JOB => recharges::attempt(engine, &job.payload).await,
         kind => Err(Failure::GiveUp(Error::internal(format!("no handler for {kind}")))),
     }
 }
@@ -228,7 +236,14 @@ async fn take_turn(engine: &Engine, name: &str) -> Result<()> {
             }
             Ok(())
         }
-        "subscriptions.turn" => subscriptions::turn(engine).await.map(drop),
+        "subscriptions.turn" => {
+            contracts::turn(engine).await?;
+            subscriptions::turn(engine).await.map(drop)
+        }
+        "overage.post" => overage::post_due(engine).await.map(drop),
+        "recharges.check" => recharges::check(engine).await.map(drop),
+        "cards.expiring" => customers::tell_expiring(engine).await.map(drop),
+        "stripe.reconcile" => reconciliation::turn(engine).await,
         "identity.tidy" => tidy_identity(engine).await,
         "gate.tidy" => gate::tidy(engine).await,
         "stripe.events" => reconciliation::poll_events(engine).await.map(drop),

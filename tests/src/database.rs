@@ -26,6 +26,21 @@ impl Database {
         Self { url: url.to_string(), server: Some((server, name)) }
     }
 
+    /// A copy of it as it is now, in `folder` where it is a file. Nobody may be connected to it.
+    pub async fn copy(&self, folder: &Path) -> Self {
+        let Some((server, original)) = &self.server else {
+            let from = self.url.trim_start_matches("sqlite://");
+            let file = folder.join("turnpike.db");
+            std::fs::copy(from, &file).expect("copied");
+            return Self { url: format!("sqlite://{}", file.display()), server: None };
+        };
+        let name = format!("story_{}", server::ids::secret().get(..20).expect("long enough"));
+        run(server, &format!("create database {name} template {original}")).await;
+        let mut url = url::Url::parse(server).expect("TEST_POSTGRES_URL is a URL");
+        url.set_path(&name);
+        Self { url: url.to_string(), server: Some((server.clone(), name)) }
+    }
+
     /// Whether it is Postgres.
     pub fn is_postgres(&self) -> bool {
         self.server.is_some()

@@ -3,10 +3,13 @@
 
 mod database;
 mod invariants;
+pub mod lives;
 mod page;
 mod person;
 mod program;
+mod shop;
 mod site;
+mod stripe;
 mod world;
 
 pub use database::Database;
@@ -14,5 +17,7 @@ pub use invariants::invariants;
 pub use page::{Form, Page};
 pub use person::Person;
 pub use program::{Answer, Program};
+pub use shop::Shop;
 pub use site::Site;
+pub use stripe::Stripe;
 pub use world::{World, WorldOptions};

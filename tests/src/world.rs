@@ -21,6 +21,7 @@ use crate::invariants::invariants;
 use crate::person::Person;
 use crate::program::Program;
 use crate::site::Site;
+use crate::stripe::Stripe;
 
 /// A world, ended by [`World::end`].
 pub struct World {
@@ -313,17 +314,21 @@ impl World {
         self.folder.path()
     }
 
-    /// Checks that every book adds up and every invariant holds, and takes the world down.
+    /// Checks that every book adds up, every invariant holds, and the simulator spoke as Stripe
+    /// does, and takes the world down.
     pub async fn end(mut self) {
         let wrong = credits::verify(&self.engine.db, None).await.expect("verified");
         assert!(wrong.is_empty(), "the books disagree: {wrong:?}");
         let broken = invariants(&self.engine.db).await;
         assert!(broken.is_empty(), "broken invariants:\n{}", broken.join("\n"));
         self.site.end().await;
+        let mut misfits = Vec::new();
         if let Some(simulator) = self.simulator.take().and_then(Arc::into_inner) {
+            misfits = Stripe::at(&self.stripe).misfits().await;
             simulator.stop().await;
         }
         self.database.remove().await;
+        assert!(misfits.is_empty(), "Stripe does not speak so:\n{}", misfits.join("\n"));
     }
 }
 
@@ -331,6 +336,7 @@ async fn start_simulator() -> (String, Option<Arc<simulator::Running>>) {
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = simulator::Settings { addr, data: None };
     let running = simulator::start(settings).await.expect("the simulator starts");
+    running.judge();
     (running.url(), Some(Arc::new(running)))
 }
 

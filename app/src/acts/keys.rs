@@ -47,7 +47,7 @@ pub async fn create_key(
 
 /// Refuses a key more than the plan includes.
 async fn check_limit(engine: &Engine, org_id: &str) -> Result<(), AppError> {
-    let entitled = entitlements::of(&engine.db, org_id).await?;
+    let entitled = entitlements::of(&engine.db, org_id, engine.clock.now()).await?;
     let Some(limit) = entitled.limits.get("keys") else { return Ok(()) };
     let keys = api_keys::list(&engine.db, org_id).await?;
     let live = keys.iter().filter(|key| key.revoked_at.is_none()).count();

@@ -5,7 +5,9 @@ pub mod account;
 pub mod billing;
 pub mod keys;
 pub mod notices;
+pub mod plan;
 pub mod playground;
+pub mod recharge;
 
 /// The page on which the form of a server function stands, for browsers that do not say.
 pub fn page_of(path: &str) -> &'static str {
@@ -16,7 +18,12 @@ pub fn page_of(path: &str) -> &'static str {
         "/api/play" => "/playground",
         "/api/dismiss_notice" => "/dashboard",
         "/api/subscribe" | "/api/buy_pack" | "/api/open_portal" => "/billing",
+        "/api/confirm_change" | "/api/undo_change" | "/api/keep_plan" | "/api/resume_plan" => {
+            "/billing"
+        }
+        "/api/set_seats" | "/api/set_addon" => "/billing",
         "/api/save_cap" | "/api/remove_cap" => "/billing",
+        "/api/save_recharge" | "/api/stop_recharge" => "/billing",
         _ => "/",
     }
 }

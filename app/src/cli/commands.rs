@@ -9,36 +9,13 @@ use server::config::Config;
 use server::db::Db;
 use server::engine::Engine;
 use server::error::{Error, Result};
-use server::{clock, jobs as work, orgs as all_orgs, webhooks};
+use server::{clock, jobs as work, orgs as all_orgs};
 
 use super::Report;
 use crate::dev;
 
 /// Rows printed at most.
 const ROWS: i64 = 100;
-
-/// What can be done with events.
-#[derive(Debug, Subcommand)]
-pub enum Events {
-    /// Print the newest.
-    List {
-        /// Only those with this status, such as dead or unmatched.
-        #[arg(long)]
-        status: Option<String>,
-        /// Only those before this one.
-        #[arg(long)]
-        starting_after: Option<String>,
-    },
-    /// Act on an event again; doing it twice changes nothing.
-    Replay {
-        /// `evt_…`
-        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
-        id: Option<String>,
-        /// Every event that failed for good or matched nobody.
-        #[arg(long)]
-        failed: bool,
-    },
-}
 
 /// What can be done with orgs.
 #[derive(Debug, Subcommand)]
@@ -119,47 +96,6 @@ pub async fn migrate(config: Config) -> Result<Report> {
         count => format!("{count} migrations applied."),
     };
     Ok(Report::done(line, json!({ "applied": pending })))
-}
-
-/// `events list|replay`
-pub async fn events(engine: &Engine, command: Events) -> Result<Report> {
-    match command {
-        Events::List { status, starting_after } => {
-            let (status, after) = (status.as_deref(), starting_after.as_deref());
-            let events = webhooks::list(&engine.db, status, after, ROWS).await?;
-            let lines = events.iter().map(|event| {
-                let at = clock::rfc3339(event.received_at);
-                let error = event.last_error.as_deref().unwrap_or_default();
-                format!("{at}  {}  {:<13}  {}  {error}", event.id, event.status, event.kind)
-            });
-            let data: Vec<_> = events
-                .iter()
-                .map(|event| {
-                    json!({
-                        "id": event.id, "type": event.kind, "status": event.status,
-                        "object": event.object_id, "attempts": event.attempts,
-                        "last_error": event.last_error,
-                        "received_at": clock::rfc3339(event.received_at),
-                    })
-                })
-                .collect();
-            Ok(Report { lines: lines.collect(), json: json!({ "data": data }), ok: true })
-        }
-        Events::Replay { id, failed } => {
-            let now = engine.clock.now();
-            let mut tx = engine.db.begin().await?;
-            let count = match &id {
-                Some(id) if !failed => {
-                    webhooks::replay(&mut tx, id, now).await?;
-                    1
-                }
-                _ => webhooks::replay_failed(&mut tx, now).await?,
-            };
-            tx.commit().await?;
-            let line = format!("{count} put back; the worker acts on them next.");
-            Ok(Report::done(line, json!({ "replayed": count })))
-        }
-    }
 }
 
 /// `orgs list|create`

@@ -4,14 +4,17 @@ use serde_json::json;
 use server::catalog;
 use server::engine::Engine;
 use server::error::Result;
+use server::stripe::inbox::Status;
 use server::webhooks::endpoint;
-use server::{clock, credits, jobs};
+use server::{clock, credits, findings, jobs};
 
 use super::Report;
 use crate::format;
 
 /// The furthest that our clock may be from the database's, in milliseconds.
 const CLOCK_DISTANCE_MAX: i64 = clock::SECOND;
+/// How long an event may wait for the worker.
+const WAITING_MAX: i64 = 5 * clock::MINUTE;
 
 /// One thing that was looked at.
 struct Finding {
@@ -28,6 +31,8 @@ pub async fn examine(engine: &Engine) -> Result<Report> {
         time(engine).await?,
         stripe(engine).await,
         webhooks(engine).await?,
+        inbox(engine).await?,
+        differences(engine).await?,
         on_sale(engine).await?,
         books(engine).await?,
         work(engine).await?,
@@ -110,6 +115,47 @@ async fn webhooks(engine: &Engine) -> Result<Finding> {
         None => "no verified event came yet; if it stays so, check STRIPE_WEBHOOK_SECRET".into(),
     };
     Ok(finding("webhook endpoint", true, format!("{address} gets what it needs; {seen}")))
+}
+
+/// Events that were given up, that are nobody's, or that nobody works on.
+async fn inbox(engine: &Engine) -> Result<Finding> {
+    let mut wrong = Vec::new();
+    for (status, what) in [
+        (Status::Dead, "failed too often"),
+        (Status::Unmatched, "match nobody"),
+        (Status::ModeMismatch, "are of the other Stripe mode"),
+    ] {
+        let (count, said) = server::webhooks::count_stuck(&engine.db, status).await?;
+        if count > 0 {
+            let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+            let word = status.word();
+            wrong.push(format!("{count} {what}{said}: see `events list --status {word}`"));
+        }
+    }
+    let now = engine.clock.now();
+    let waiting = server::webhooks::waiting_since(&engine.db, now).await?;
+    if let Some(since) = waiting.filter(|since| now - since > WAITING_MAX) {
+        let at = format::stamp(since);
+        wrong.push(format!("an event waits since {at}: is `serve` running?"));
+    }
+    Ok(match wrong.is_empty() {
+        true => finding("inbox", true, "every event was dealt with"),
+        false => finding("inbox", false, wrong.join("; ")),
+    })
+}
+
+/// What reconciliation and the worker found, and nobody has closed.
+async fn differences(engine: &Engine) -> Result<Finding> {
+    let open = findings::list(&engine.db, true, 1_000).await?;
+    Ok(match open.first() {
+        None => finding("findings", true, "none is open"),
+        Some(newest) => {
+            let (count, kind, subject) = (open.len(), &newest.kind, &newest.subject);
+            let says =
+                format!("{count} open, the newest {kind} about {subject}: see `findings list`");
+            finding("findings", false, says)
+        }
+    })
 }
 
 async fn on_sale(engine: &Engine) -> Result<Finding> {

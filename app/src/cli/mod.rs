@@ -6,9 +6,11 @@ mod books;
 mod caps;
 mod catalog;
 mod commands;
+mod contracts;
 mod credits;
 mod doctor;
 mod serve;
+mod stripe;
 
 use std::io::IsTerminal as _;
 use std::io::Write as _;
@@ -48,7 +50,12 @@ enum Command {
     Catalog(catalog::Command),
     /// Events that Stripe sent.
     #[command(subcommand)]
-    Events(commands::Events),
+    Events(stripe::Events),
+    /// Compare what Stripe has with what we have, in both directions.
+    Reconcile(stripe::Reconcile),
+    /// What was found to be otherwise than it should be.
+    #[command(subcommand)]
+    Findings(stripe::Findings),
     /// The books.
     #[command(subcommand)]
     Ledger(books::Ledger),
@@ -62,6 +69,9 @@ enum Command {
     /// The ceilings that an org sets for itself and its members.
     #[command(subcommand)]
     Caps(caps::Caps),
+    /// Terms made for one org.
+    #[command(subcommand)]
+    Contracts(contracts::Contracts),
     /// API keys.
     #[command(subcommand)]
     Keys(commands::Keys),
@@ -139,12 +149,15 @@ async fn with_engine(command: Command, config: Config) -> Result<Report, Error> 
     let engine = open(config).await?;
     let report = match command {
         Command::Catalog(command) => catalog::run(&engine, command).await,
-        Command::Events(command) => commands::events(&engine, command).await,
+        Command::Events(command) => stripe::events(&engine, command).await,
+        Command::Reconcile(command) => stripe::reconcile(&engine, command).await,
+        Command::Findings(command) => stripe::findings(&engine, command).await,
         Command::Ledger(command) => books::ledger(&engine, command).await,
         Command::Orgs(command) => commands::orgs(&engine, command).await,
         Command::Grant(command) => credits::grant(&engine, command).await,
         Command::Adjust(command) => credits::adjust(&engine, command).await,
         Command::Caps(command) => caps::run(&engine, command).await,
+        Command::Contracts(command) => contracts::run(&engine, command).await,
         Command::Keys(command) => commands::keys(&engine, command).await,
         Command::Clock(command) => commands::clock(&engine, command).await,
         Command::Jobs(command) => commands::jobs(&engine, command).await,
@@ -223,6 +236,12 @@ mod tests {
             "x events list",
             "x events replay evt_1",
             "x events replay --failed",
+            "x events show evt_1",
+            "x events poll",
+            "x reconcile",
+            "x reconcile --apply --days 400 --json",
+            "x findings list --all",
+            "x findings dismiss finding_1 --reason R",
             "x ledger verify --org org_1",
             "x ledger verify --dry-run --json",
             "x ledger repair --org org_1 --reason R",
@@ -231,6 +250,10 @@ mod tests {
             "x caps set --org org_1 --credits 5",
             "x caps set --org org_1 --member m_1 --credits none",
             "x caps show --org org_1",
+            "x contracts create --org org_1 --file F --key K --reason R",
+            "x contracts list --org org_1",
+            "x contracts show contract_1 --json",
+            "x contracts end contract_1 --reason R",
             "x orgs list",
             "x orgs create --name N --owner a@example.com",
             "x grant --org org_1 --credits 5 --reason R --key K",
@@ -249,11 +272,15 @@ mod tests {
         for line in [
             "x keys create --name N",
             "x events replay",
+            "x reconcile --days 0",
+            "x findings dismiss finding_1",
             "x clock advance",
             "x fly",
             "x ledger repair --org org_1",
             "x ledger unpark --reason R",
             "x adjust --org org_1 --credits -5 --reason R",
+            "x contracts create --org org_1 --file F --key K",
+            "x contracts end contract_1",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -19,7 +19,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let session_id = web::query_text("session_id").ok_or_else(AppError::not_found)?;
     let returned = subscriptions::returned(&engine, &who, &session_id).await?;
     engine.wake.notify_one();
-    let plan = entitlements::of(&engine.db, &who.org_id).await?.plan;
+    let plan = entitlements::of(&engine.db, &who.org_id, engine.clock.now()).await?.plan;
     let balance = gate::standing(&engine, &who.org_id).await?;
     let have = format!("{} available now.", format::with_unit(balance.available));
     let arrived = match returned.kind.as_str() {

@@ -51,7 +51,7 @@ impl Standing {
     pub async fn read(engine: &Engine, org_id: &str) -> Result<Self, AppError> {
         let now = engine.clock.now();
         let balance = gate::standing(engine, org_id).await?;
-        let entitled = entitlements::of(&engine.db, org_id).await?;
+        let entitled = entitlements::of(&engine.db, org_id, engine.clock.now()).await?;
         let cap = caps::current(&engine.db, org_id).await?;
         let allowance = &balance.allowance;
         let period = (allowance.period_start, allowance.period_end);

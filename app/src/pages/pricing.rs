@@ -8,6 +8,7 @@ use server::auth::Who;
 use server::catalog::{self, Catalog, Pack, Price, Tier};
 use server::engine::Engine;
 use server::entitlements::{self, PlanRow};
+use server::subscriptions;
 use server::units::money;
 
 use super::plans;
@@ -22,9 +23,16 @@ pub fn pricing() -> AnyView {
 }
 
 async fn content(engine: Engine, who: Option<Who>) -> Result<AnyView, AppError> {
-    let catalog = catalog::current(&engine.db).await?;
+    let currency = match &who {
+        Some(who) => subscriptions::currency(&engine.db, &who.org_id).await?,
+        None => None,
+    };
+    let currency = currency.or_else(|| web::query_text("currency"));
+    let catalog = catalog::current_in(&engine.db, currency.as_deref()).await?;
     let plan = match &who {
-        Some(who) => Some(entitlements::of(&engine.db, &who.org_id).await?.plan),
+        Some(who) => {
+            Some(entitlements::of(&engine.db, &who.org_id, engine.clock.now()).await?.plan)
+        }
         None => None,
     };
     let form = match &who {
@@ -167,7 +175,12 @@ fn choose(tier: &Tier, plan: Option<&PlanRow>, current: bool) -> AnyView {
         }
         None if tier.free => link("Start free".to_owned(), "/sign-up".to_owned()),
         None => both(tier, |price| link(format!("Choose {}", tier.name), sign_up_for(price))),
-        Some(plan) if plan.paid => link("Change plan".to_owned(), "/billing".to_owned()),
+        Some(plan) if plan.paid && tier.free => {
+            link("See billing".to_owned(), "/billing".to_owned())
+        }
+        Some(plan) if plan.paid => both(tier, |price| {
+            link("Change plan".to_owned(), format!("/billing/change?price={}", price.id))
+        }),
         Some(_) => both(tier, |price| pay(tier, price, class)),
     }
 }

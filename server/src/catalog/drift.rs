@@ -7,10 +7,11 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::stripe::shapes::{Metadata, Price, Product, TAG};
 
-use super::file::{CatalogFile, WantedPrice, WantedProduct};
+use super::file::CatalogFile;
 use super::judge::judge;
 use super::parse::KEYS;
 use super::refresh::everything;
+use super::wanted::{WantedPrice, WantedProduct};
 
 /// One thing to do in Stripe.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,6 +26,7 @@ pub const KEYS: &[&str] = &[
     "trial_days",
     "trial_credits",
     "grace_days",
+    "per_seat",
     "rank",
     "highlight",
 ];
@@ -56,6 +57,9 @@ pub struct Terms {
     pub grace_days: i64,
     /// How much of an allowance may be carried over.
     pub rollover_max: Credits,
+    /// Paid by the seat: the quantity is how many, and everything that counts by it is for each.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub per_seat: bool,
 }
 
 /// What happens past the allowance.
@@ -187,6 +191,7 @@ impl Reader<'_> {
             trial_credits: self.credits("trial_credits").unwrap_or_default(),
             grace_days: self.whole("grace_days", 60).unwrap_or(GRACE_DAYS),
             rollover_max: self.credits("rollover_max").unwrap_or_default(),
+            per_seat: self.switch("per_seat"),
         }
     }
 
@@ -330,6 +335,7 @@ mod tests {
             ("trial_days", "14"),
             ("rank", "2"),
             ("highlight", "true"),
+            ("per_seat", "true"),
             ("colour", "blue"),
         ]);
         let definition = definition.expect("a good plan");
@@ -340,7 +346,7 @@ mod tests {
         assert!(terms.models.contains("small-*"));
         assert_eq!(terms.limits.get("seats"), Some(&5));
         assert_eq!(terms.overage, Overage::Allow { price: 1_500_000 });
-        assert_eq!((terms.trial_days, terms.grace_days), (Some(14), 3));
+        assert_eq!((terms.trial_days, terms.grace_days, terms.per_seat), (Some(14), 3, true));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::stripe::shapes::{Named, TAG};
 
 use super::Interval;
 use super::drift::{Change, changes, to_map};
-use super::file::{CatalogFile, WantedPrice, WantedProduct};
+use super::file::CatalogFile;
 use super::refresh::{everything, refresh};
+use super::wanted::{WantedPrice, WantedProduct};
 
 /// How to push.
 #[derive(Clone, Copy, Debug, Default)]

@@ -27,6 +27,8 @@ pub struct Book {
     pub holds: Vec<Hold>,
     /// What was used in this book and is not written yet.
     pub usages: Vec<Usage>,
+    /// What was billed and is taken back in this book, which is not written yet.
+    pub taken_back: Vec<Usage>,
     /// What members used in this book, in millionths of a credit, and is not written yet; less than
     /// nothing where use was taken back.
     pub by_member: BTreeMap<String, i64>,
@@ -44,6 +46,7 @@ impl Book {
             grants,
             holds,
             usages: Vec::new(),
+            taken_back: Vec::new(),
             by_member: BTreeMap::new(),
             operations: Vec::new(),
             entries: Vec::new(),
@@ -281,9 +284,8 @@ impl Book {
         if live.is_empty() {
             return None;
         }
-        let sum = |pick: fn(&Grant) -> Credits| {
-            live.iter().map(|grant| pick(grant)).sum::<Credits>()
-        };
+        let sum =
+            |pick: fn(&Grant) -> Credits| live.iter().map(|grant| pick(grant)).sum::<Credits>();
         Some((sum(|grant| grant.amount), sum(|grant| grant.consumed)))
     }
 

@@ -9,7 +9,9 @@ use crate::units::Credits;
 
 use super::accounts::{Act, Kind};
 use super::book::Book;
+use super::carried;
 use super::rows::{Grant, Source};
+use super::shares::Share;
 use super::store;
 
 /// Credits that somebody or something gives to an org.
@@ -40,7 +42,7 @@ pub struct NewGrant {
 pub struct Allowance {
     /// To whom.
     pub org_id: String,
-    /// The subscription item, `si_…`.
+    /// What it is for: the subscription of a plan, `sub_…`, or the item of an add-on, `si_…`.
     pub item: String,
     /// The period, half open.
     pub period: (Millis, Millis),
@@ -58,6 +60,25 @@ pub struct Allowance {
 
 /// Grants credits once. Answers the grant's id, or `None` when this source had granted before.
 pub async fn grant(tx: &mut Tx, new: NewGrant, now: Millis) -> Result<Option<String>> {
+    give(tx, new, None, now).await
+}
+
+/// Grants credits once, as what a period includes: percentages and ceilings are of that period.
+pub async fn grant_period(
+    tx: &mut Tx,
+    new: NewGrant,
+    period: (Millis, Millis),
+    now: Millis,
+) -> Result<Option<String>> {
+    give(tx, new, Some(period), now).await
+}
+
+async fn give(
+    tx: &mut Tx,
+    new: NewGrant,
+    period: Option<(Millis, Millis)>,
+    now: Millis,
+) -> Result<Option<String>> {
     if !new.amount.is_positive() {
         return Err(Error::invalid("credits", "A grant must be more than nothing."));
     }
@@ -69,8 +90,12 @@ pub async fn grant(tx: &mut Tx, new: NewGrant, now: Millis) -> Result<Option<Str
     book.settle(at)?;
     let grant = book.new_grant(new.source, new.source_ref, new.amount, at, new.expires_at);
     let effective_at = new.effective_at.unwrap_or(at).max(at);
-    let grant = Grant { payment: new.payment, effective_at, ..grant };
+    let (period_start, period_end) = period.unzip();
+    let grant = Grant { payment: new.payment, effective_at, period_start, period_end, ..grant };
     let id = book.put_in(grant, &new.actor, &new.reason)?;
+    if period.is_some() {
+        book.settle(at)?;
+    }
     book.close_spent(at);
     store::save(tx, std::iter::once(&mut book)).await?;
     Ok(Some(id))
@@ -139,15 +164,24 @@ fn hand_over(book: &mut Book, allowance: &Allowance, at: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Ends every allowance now, as a cancellation does; bought credits stay. (B12)
-pub async fn end_allowance(tx: &mut Tx, org_id: &str, reason: &str, now: Millis) -> Result<()> {
+/// Ends now what these sources gave for one subject: a subscription, or an item of one. What its
+/// open holds have set aside may still be captured, and everything else stays. (B12)
+pub async fn end_of(
+    tx: &mut Tx,
+    org_id: &str,
+    sources: &[Source],
+    subject: &str,
+    reason: &str,
+    now: Millis,
+) -> Result<()> {
     let mut book = open(tx, org_id, now).await?;
     let at = book.time(now);
     book.settle(at)?;
     for index in 0..book.grants.len() {
         let grant = &book.grants[index];
-        let paid = grant.is_allowance() && grant.source_kind != Source::Free.word();
-        if paid && grant.ended_at.is_none() {
+        let source = sources.iter().any(|source| source.word() == grant.source_kind);
+        let own = grant.source_ref.split(':').next() == Some(subject);
+        if source && own && grant.ended_at.is_none() {
             book.expire(index, at, reason)?;
         }
     }
@@ -155,25 +189,45 @@ pub async fn end_allowance(tx: &mut Tx, org_id: &str, reason: &str, now: Millis)
     store::save(tx, std::iter::once(&mut book)).await
 }
 
-/// Sets how much is taken back of what a payment granted, all in all. Repeats and any order end in
-/// the same; what was spent already becomes a debt. (E7–E10)
+/// What a payment granted, and what became of that because money came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// All that it granted.
+    pub granted: Credits,
+    /// What was taken back of it.
+    pub taken: Credits,
+    /// What was spent already and became a debt, whether or not that has been paid since.
+    pub owed: Credits,
+}
+
+/// Sets which share is taken back of what a payment granted, all in all. Repeats and any order end
+/// in the same; what was spent already becomes a debt. (E7–E10)
 pub async fn claw_back(
     tx: &mut Tx,
     org_id: &str,
     payment: &str,
-    target: Credits,
+    share: Share,
     now: Millis,
-) -> Result<()> {
+) -> Result<Taken> {
     let (mut book, at, granted) = open_payment(tx, org_id, payment, now).await?;
-    let mut left = target;
-    for id in granted {
-        let index = book.grant_index(&id)?;
-        let part = left.min(book.grants[index].amount);
-        left = left.less(part);
-        book.claw_to(index, part, at)?;
+    let mut amounts = Vec::with_capacity(granted.len());
+    for id in &granted {
+        amounts.push(book.grants[book.grant_index(id)?].amount);
     }
+    for (id, target) in granted.iter().zip(share.spread(&amounts)) {
+        let index = book.grant_index(id)?;
+        book.claw_to(index, target, at)?;
+    }
+    carried::follow(tx, &mut book, &granted, at).await?;
+    let of_payment = book.grants.iter().filter(|grant| granted.contains(&grant.id));
+    let taken = of_payment.fold(Taken::default(), |sum, grant| Taken {
+        granted: [sum.granted, grant.amount].into_iter().sum(),
+        taken: [sum.taken, grant.clawed_back].into_iter().sum(),
+        owed: [sum.owed, grant.claw_debt].into_iter().sum(),
+    });
     book.close_spent(at);
-    store::save(tx, std::iter::once(&mut book)).await
+    store::save(tx, std::iter::once(&mut book)).await?;
+    Ok(taken)
 }
 
 /// Keeps what a payment granted from being spent, or lets it be spent again. What it has is not

@@ -85,7 +85,11 @@ impl Book {
             return self.release(&act, index);
         }
         let charged = self.capture(&act, index, hold.credits, Uncovered::default())?;
-        let usage = hold.usage(&charged, at);
+        let mut usage = hold.usage(&charged, at);
+        let in_money = hold.in_money().is_some();
+        if let Some(tariff) = hold.tariff().filter(|_| in_money || usage.overage.is_positive()) {
+            usage.bill(&tariff, self.wallet.period_start);
+        }
         self.holds[index].usage_id = Some(usage.id.clone());
         self.usages.push(usage);
         Ok(())
@@ -170,6 +174,10 @@ impl Hold {
             credits: self.credits,
             overage: charged.overage,
             debt: charged.debt,
+            billed: 0,
+            billed_to: None,
+            billed_currency: None,
+            billed_from: None,
             run: self.run.clone(),
             member: self.member.clone(),
             api_key_id: self.api_key_id.clone(),

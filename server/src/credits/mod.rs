@@ -9,6 +9,7 @@ mod accounts;
 mod adjust;
 mod balance;
 mod book;
+mod carried;
 mod claws;
 mod grants;
 mod holds;
@@ -17,6 +18,7 @@ mod oracle;
 mod parking;
 mod repair;
 mod rows;
+mod shares;
 mod spending;
 mod statement;
 mod store;
@@ -29,11 +31,12 @@ pub use adjust::{Adjusted, Adjustment, adjust, check_key, manual_grant, manual_r
 pub use balance::{AllowanceView, Balance, GrantView, of_book};
 pub use book::Book;
 pub use grants::{
-    Allowance, NewGrant, claw_back, end_allowance, freeze, grant, set_allowance, void,
+    Allowance, NewGrant, Taken, claw_back, end_of, freeze, grant, grant_period, set_allowance, void,
 };
 pub use parking::{audit_books, check_reason, unpark};
 pub use repair::repair;
 pub use rows::{Grant, Hold, OPEN, Source, Wallet};
+pub use shares::Share;
 pub use spending::{Charged, Paid, Shortfall, Uncovered};
 pub use statement::{Movement, Page, movements, next_expiries, statement};
 pub use store::{

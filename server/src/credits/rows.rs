@@ -1,7 +1,7 @@
 //! The rows of the ledger as they are read and written. Holds no SQL.
 
 use crate::clock::Millis;
-use crate::units::Credits;
+use crate::units::{Credits, Tariff};
 
 /// Where granted credits come from, which decides when they are spent and what may end them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -235,6 +235,13 @@ pub struct Hold {
     pub rate: Credits,
     /// The rate card that the rate is from.
     pub rate_card: String,
+    /// What it will be billed by, pinned: millionths of a minor unit for one credit of its overage,
+    /// or, where it holds none, for one unit of its meter.
+    pub price: Option<i64>,
+    /// To what: `sub_…` or `contract_…`.
+    pub billed_to: Option<String>,
+    /// Three lowercase letters.
+    pub billed_currency: Option<String>,
     /// What it set aside, overage included.
     pub credits: Credits,
     /// How much of that no grant covers.
@@ -276,6 +283,17 @@ impl Hold {
     /// Whether it still sets credits aside.
     pub fn is_open(&self) -> bool {
         self.status == OPEN
+    }
+
+    /// What it will be billed by.
+    pub fn tariff(&self) -> Option<Tariff> {
+        let (subject, currency) = (self.billed_to.clone()?, self.billed_currency.clone()?);
+        Some(Tariff { subject, currency, price: self.price? })
+    }
+
+    /// What its own meter is billed by instead of costing credits.
+    pub fn in_money(&self) -> Option<Tariff> {
+        self.tariff().filter(|_| !self.overage.is_positive())
     }
 
     /// Whether what it was for is charged when its time is over.

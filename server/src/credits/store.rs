@@ -27,8 +27,8 @@ const GRANT: &str = "id, org_id, source_kind, source_ref, priority, amount, rema
      ended_at";
 
 const HOLD: &str = "holds.id, org_id, seq, holds.operation_id, key, meter, model, feature, \
-     quantity, rate, rate_card, credits, overage, run, member, api_key_id, metadata, on_expiry, \
-     status, captured, usage_id, created_at, expires_at, ended_at";
+     quantity, rate, rate_card, price, billed_to, billed_currency, credits, overage, run, member, \
+     api_key_id, metadata, on_expiry, status, captured, usage_id, created_at, expires_at, ended_at";
 
 /// Locks the wallets of these orgs, making those that are missing, and reads their books. The
 /// database orders the locks, so that two batches never wait for each other in a circle; the
@@ -200,5 +200,6 @@ pub async fn save(tx: &mut Tx, books: impl Iterator<Item = &mut Book>) -> Result
     tx.insert_many(&NEW_HOLDS, written.new_holds).await?;
     tx.update_many(&HOLDS, written.holds).await?;
     usage::save(tx, &written.usages).await?;
-    usage::count_members(tx, written.by_member).await
+    usage::count_members(tx, written.by_member).await?;
+    usage::count_billed(tx, written.billed).await
 }

@@ -3,7 +3,7 @@
 use crate::db::{Arg, Bulk, Change};
 use crate::error::{Error, Result};
 use crate::units::Credits;
-use crate::usage::{MemberUses, Usage};
+use crate::usage::{BilledChanges, MemberUses, Usage};
 
 use super::book::Book;
 use super::rows::{Grant, Hold, Wallet};
@@ -119,6 +119,9 @@ pub(super) const NEW_HOLDS: Bulk = Bulk {
         "quantity",
         "rate",
         "rate_card",
+        "price",
+        "billed_to",
+        "billed_currency",
         "credits",
         "overage",
         "run",
@@ -154,6 +157,7 @@ pub(super) struct Written {
     pub holds: Vec<Vec<Arg>>,
     pub usages: Vec<Usage>,
     pub by_member: MemberUses,
+    pub billed: BilledChanges,
 }
 
 impl Written {
@@ -190,7 +194,13 @@ impl Written {
         }
         book.holds.retain(Hold::is_open);
         self.take_operations(book);
+        for usage in &book.usages {
+            self.billed.count(usage, book.wallet.period_end, false);
+        }
         self.usages.append(&mut book.usages);
+        for usage in std::mem::take(&mut book.taken_back) {
+            self.billed.count(&usage, book.wallet.period_end, true);
+        }
         for (member, credits) in std::mem::take(&mut book.by_member) {
             let period = (book.wallet.org_id.clone(), member, book.wallet.period_start);
             self.by_member.insert(period, credits);
@@ -308,6 +318,9 @@ fn new_hold_values(hold: &Hold) -> Vec<Arg> {
         hold.quantity.into(),
         hold.rate.into(),
         (&hold.rate_card).into(),
+        hold.price.into(),
+        hold.billed_to.clone().into(),
+        hold.billed_currency.clone().into(),
         hold.credits.into(),
         hold.overage.into(),
         hold.run.clone().into(),

@@ -10,8 +10,8 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAutomaticTax, CreateCheckoutSessionCustomerUpdate,
     CreateCheckoutSessionCustomerUpdateAddress, CreateCheckoutSessionCustomerUpdateName,
     CreateCheckoutSessionLineItems, CreateCheckoutSessionPaymentIntentData,
-    CreateCheckoutSessionSubscriptionData, CreateCheckoutSessionTaxIdCollection,
-    RetrieveCheckoutSession,
+    CreateCheckoutSessionPaymentIntentDataSetupFutureUsage, CreateCheckoutSessionSubscriptionData,
+    CreateCheckoutSessionTaxIdCollection, RetrieveCheckoutSession,
 };
 
 use crate::clock::{HOUR, Millis};
@@ -34,14 +34,17 @@ pub enum Purchase {
         trial_days: Option<i64>,
     },
     /// A pack.
-    Pack,
+    Pack {
+        /// Whether what pays for it may be charged later, with nobody present.
+        save_card: bool,
+    },
 }
 
 impl Purchase {
     fn word(&self) -> &'static str {
         match self {
             Self::Subscription { .. } => "subscription",
-            Self::Pack => "pack",
+            Self::Pack { .. } => "pack",
         }
     }
 }
@@ -151,11 +154,13 @@ fn request(
             .mode(CheckoutSessionMode::Subscription)
             .cancel_url(format!("{base}/pricing"))
             .subscription_data(subscription_data(label, *trial_days)),
-        Purchase::Pack => request
+        Purchase::Pack { save_card } => request
             .mode(CheckoutSessionMode::Payment)
             .cancel_url(format!("{base}/billing"))
             .payment_intent_data(CreateCheckoutSessionPaymentIntentData {
                 metadata: Some(label),
+                setup_future_usage: save_card
+                    .then_some(CreateCheckoutSessionPaymentIntentDataSetupFutureUsage::OffSession),
                 ..CreateCheckoutSessionPaymentIntentData::new()
             }),
     };

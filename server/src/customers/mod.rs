@@ -4,7 +4,9 @@
 //! its org in its metadata, by which it is found again. Hands out the tickets that keep an older
 //! look at Stripe from overwriting a newer one. Never deletes a customer at Stripe.
 
+mod cards;
 pub mod checkouts;
+pub mod look;
 
 use std::collections::HashMap;
 
@@ -18,6 +20,10 @@ use crate::error::{Error, Result};
 use crate::orgs::Who;
 use crate::stripe::inbox::{self, Claim, Status};
 use crate::stripe::shapes::{Customer, Metadata, TAG};
+
+pub use cards::{Card, card_of, sync_card, tell_expiring};
+
+use look::{LOOKS_MAX, Look};
 
 /// The metadata key under which an org's id travels.
 pub const ORG: &str = "org_id";
@@ -143,44 +149,43 @@ async fn keep(tx: &mut Tx, customer: &Customer, org_id: &str, now: Millis) -> Re
     Ok(())
 }
 
-/// Takes a ticket before looking at Stripe; `None` where we do not know the customer.
+/// Takes a ticket before looking at Stripe: the number of views of the customer that were written
+/// so far. `None` where we do not know the customer.
 pub async fn take_ticket(engine: &Engine, customer_id: &str) -> Result<Option<i64>> {
-    let text = "update customers set ticket = ticket + 1 where customer_id = $1 returning ticket";
-    let mut tx = engine.db.begin().await?;
-    let row: Option<(i64,)> = tx.optional(sql(text).bind(customer_id)).await?;
-    tx.commit().await?;
+    let text = "select ticket from customers where customer_id = $1";
+    let row: Option<(i64,)> = engine.db.optional(sql(text).bind(customer_id)).await?;
     Ok(row.map(|row| row.0))
 }
 
-/// Begins to write what was seen with a ticket. `false` when something newer was written
-/// meanwhile: then look again with a new ticket. Also holds the customer until the commit, so that
-/// two writers never interleave.
+/// Begins to write what was seen with a ticket. `false` when anything was written since it was
+/// taken: what is there now may have been seen later than this, so look again with a new ticket.
+/// Also holds the customer until the commit, so that two writers never interleave. Whoever is
+/// refused was overtaken by somebody who wrote, so that all together always come forward.
 pub async fn apply_ticket(tx: &mut Tx, customer_id: &str, ticket: i64) -> Result<bool> {
-    let text = "update customers set applied = $2 where customer_id = $1 and applied < $2";
+    let text = "update customers set ticket = ticket + 1, applied = ticket + 1
+         where customer_id = $1 and ticket = $2";
     Ok(tx.execute(sql(text).bind(customer_id).bind(ticket)).await? == 1)
 }
 
-/// How often somebody who was overtaken looks again before leaving it for later.
-pub const LOOKS_MAX: usize = 6;
-
-/// Brings a customer up to date: the address, and whether it was deleted. What it bought stays.
+/// Brings a customer up to date: the address, the card, and whether it was deleted. What it bought
+/// stays.
 pub async fn sync(engine: &Engine, customer_id: &str, claim: &Claim) -> Result<Synced> {
-    match resolve(engine, customer_id, &Metadata::new()).await? {
-        Belongs::Ours(_) => {}
+    let org_id = match resolve(engine, customer_id, &Metadata::new()).await? {
+        Belongs::Ours(org_id) => org_id,
         Belongs::Foreign | Belongs::Unlabelled => return Ok(Synced::Foreign),
         Belongs::Unmatched(reason) => return Ok(Synced::Unmatched(reason)),
-    }
+    };
+    let mut look = Look::at(claim, customer_id, &org_id);
     for _ in 0..LOOKS_MAX {
-        let ticket = take_ticket(engine, customer_id).await?;
+        let ticket = look.ticket(engine).await?;
         let ticket = ticket.ok_or_else(|| Error::internal("a customer that was just there"))?;
-        let request = RetrieveCustomer::new(customer_id.to_owned());
+        let expand = vec!["invoice_settings.default_payment_method".to_owned()];
+        let request = RetrieveCustomer::new(customer_id.to_owned()).expand(expand);
         let found: Option<Customer> = engine.stripe.fetch_optional(&request).await?;
         let found = found.unwrap_or_else(|| gone(customer_id));
+        let method = cards::chosen(engine, &found).await?;
         let now = engine.clock.now();
-        let mut tx = engine.db.begin().await?;
-        if !apply_ticket(&mut tx, customer_id, ticket).await? {
-            continue;
-        }
+        let Some((mut tx, _)) = look.write(engine, ticket).await? else { continue };
         let change = if found.deleted {
             let text = "update customers set deleted_at = $2
                  where customer_id = $1 and deleted_at is null";
@@ -190,8 +195,10 @@ pub async fn sync(engine: &Engine, customer_id: &str, claim: &Claim) -> Result<S
             sql(text).bind(customer_id).bind(&found.email)
         };
         tx.execute(change).await?;
+        cards::keep(&mut tx, customer_id, &org_id, method.as_ref(), now).await?;
         inbox::settle(&mut tx, claim, Status::Processed, now).await?;
         tx.commit().await?;
+        engine.wake.notify_one();
         return Ok(Synced::Done);
     }
     Err(Error::Unavailable)

@@ -63,14 +63,17 @@ struct LiveItem {
     period_end: Millis,
     kind: String,
     product_name: String,
+    currency: Option<String>,
 }
 
 const LIVE: &str = "select s.subscription_id, s.status, s.ends_at, s.past_due_at, i.item_id, \
-         i.version_id, i.quantity, i.period_start, i.period_end, p.kind, p.name as product_name
+         i.version_id, i.quantity, i.period_start, i.period_end, p.kind, \
+         p.name as product_name, x.currency
      from subscriptions s
      join subscription_items i on i.subscription_id = s.subscription_id
      join tier_versions v on v.id = i.version_id
      join catalog_products p on p.product_id = v.product_id
+     left join catalog_prices x on x.price_id = i.price_id
      where s.org_id = $1 and s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
      order by p.rank desc, s.created_at desc, i.item_id";
 
@@ -134,14 +137,16 @@ async fn store_plan(
         Overage::Allow { price } => Some(price),
     };
     let text = "insert into org_plans (org_id, tier, tier_name, version_id, subscription_id, \
-             status, period_start, period_end, ends_at, overage_allowed, overage_price, derived_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             status, period_start, period_end, ends_at, overage_allowed, overage_price, \
+             derived_at, currency)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          on conflict (org_id) do update set tier = excluded.tier, \
              tier_name = excluded.tier_name, version_id = excluded.version_id, \
              subscription_id = excluded.subscription_id, status = excluded.status, \
              period_start = excluded.period_start, period_end = excluded.period_end, \
              ends_at = excluded.ends_at, overage_allowed = excluded.overage_allowed, \
-             overage_price = excluded.overage_price, derived_at = excluded.derived_at";
+             overage_price = excluded.overage_price, derived_at = excluded.derived_at, \
+             currency = excluded.currency";
     let row = sql(text)
         .bind(org_id)
         .bind(&version.tier)
@@ -154,7 +159,8 @@ async fn store_plan(
         .bind(plan.ends_at)
         .bind(overage_price.is_some())
         .bind(overage_price)
-        .bind(now);
+        .bind(now)
+        .bind(plan.currency.as_deref());
     tx.execute(row).await?;
     Ok(())
 }

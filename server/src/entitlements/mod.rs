@@ -1,10 +1,12 @@
 //! Entitlements: what an org may use, and because of what. Owns `org_plans` and `entitlements`.
 //!
 //! Derived data: [`derive`] computes it from the subscriptions, and nothing else writes it. An org
-//! without a paid plan has what the free tier allows, read from the catalog when asked. "Why" is
+//! without a paid plan has what the free tier allows, read from the catalog when asked; a contract
+//! counts from its first moment to its last, whoever asks. "Why" is
 //! always the list of [`SourceLine`]s. Never speaks to Stripe.
 
 pub mod access;
+mod contract;
 mod derive;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,9 +17,10 @@ use crate::catalog::{self, FreeTier};
 use crate::clock::{self, Millis};
 use crate::db::{Db, Reads, sql};
 use crate::error::Result;
-use crate::units::Credits;
+use crate::units::{Credits, Tariff};
 
 pub use crate::blocks::Block;
+pub use contract::{Contract, ContractTerms};
 pub use derive::{derive, overdue};
 
 /// Everything an org may use, and what keeps it from using it.
@@ -35,6 +38,10 @@ pub struct Entitled {
     pub overage_allowed: bool,
     /// The price of one credit of it, in millionths of a minor unit.
     pub overage_price_micros: Option<i64>,
+    /// What it is billed by, and to what; `None` where that is not known.
+    pub overage: Option<Tariff>,
+    /// Meters that are billed in money instead of credits.
+    pub in_money: BTreeMap<String, Tariff>,
     /// Why.
     pub sources: Vec<SourceLine>,
     /// What refuses, now or from a date on.
@@ -86,10 +93,10 @@ pub struct SourceLine {
     pub kind: String,
     /// Which one.
     pub name: String,
-    /// tier or addon
+    /// tier, addon or contract
     #[sqlx(rename = "source_kind")]
     pub source: String,
-    /// The subscription item or the tier's version.
+    /// The subscription item, the tier's version or the contract.
     pub source_id: String,
     /// What people call it.
     pub source_name: String,
@@ -113,6 +120,7 @@ struct StoredPlan {
     ends_at: Option<Millis>,
     overage_allowed: bool,
     overage_price: Option<i64>,
+    currency: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -143,18 +151,24 @@ pub async fn free(reads: &mut impl Reads) -> Result<Free> {
 pub struct Own {
     /// What it pays for, blocked by nothing; `None` where it pays for nothing.
     pub paid: Option<Arc<Entitled>>,
+    /// Terms that were made for it and have not ended, the earliest first.
+    pub contracts: Vec<Contract>,
     /// What refuses, now or from a date on.
     pub blocks: Vec<Block>,
 }
 
 impl Own {
-    /// All that the org may use, and what keeps it from using it.
-    pub fn with(&self, free: &Free) -> Arc<Entitled> {
+    /// All that the org may use at this time, and what keeps it from using it.
+    pub fn with(&self, free: &Free, at: Millis) -> Arc<Entitled> {
         let base = self.paid.as_ref().unwrap_or(&free.entitled);
-        if self.blocks.is_empty() {
-            return base.clone();
-        }
-        Arc::new(Entitled { blocks: self.blocks.clone(), ..Entitled::clone(base) })
+        let contracts = self.contracts.iter().filter(|contract| contract.in_force(at));
+        let contracts: Vec<&Contract> = contracts.collect();
+        let entitled = match contracts.is_empty() {
+            true if self.blocks.is_empty() => return base.clone(),
+            true => Entitled::clone(base),
+            false => contract::with(base, &contracts),
+        };
+        Arc::new(Entitled { blocks: self.blocks.clone(), ..entitled })
     }
 }
 
@@ -167,7 +181,8 @@ pub async fn own(reads: &mut impl Reads, orgs: &[String]) -> Result<HashMap<Stri
     let any = reads.dialect().any("org_id", 1);
     let plans = format!(
         "select org_id, tier, tier_name, version_id, subscription_id, status, period_start, \
-             period_end, ends_at, overage_allowed, overage_price from org_plans where {any}"
+             period_end, ends_at, overage_allowed, overage_price, currency
+         from org_plans where {any}"
     );
     let plans: Vec<StoredPlan> = reads.all(sql(plans).bind(orgs.to_vec())).await?;
     if !plans.is_empty() {
@@ -185,34 +200,29 @@ pub async fn own(reads: &mut impl Reads, orgs: &[String]) -> Result<HashMap<Stri
             all.entry(org_id).or_default().paid = Some(Arc::new(paid(plan, lines)));
         }
     }
+    for (org_id, contracts) in contract::load(reads, orgs).await? {
+        all.entry(org_id).or_default().contracts = contracts;
+    }
     for (org_id, blocks) in blocks::load(reads, orgs).await? {
         all.entry(org_id).or_default().blocks = blocks;
     }
     Ok(all)
 }
 
-/// What these orgs are entitled to. Every org asked for is in the answer.
-pub async fn load(
-    reads: &mut impl Reads,
-    orgs: &[String],
-) -> Result<HashMap<String, Arc<Entitled>>> {
-    let mut own = own(reads, orgs).await?;
-    let free = free(reads).await?;
-    let all = orgs.iter().map(|org_id| {
-        let entitled = own.remove(org_id).unwrap_or_default().with(&free);
-        (org_id.clone(), entitled)
-    });
-    Ok(all.collect())
-}
-
-/// What one org is entitled to.
-pub async fn of(db: &Db, org_id: &str) -> Result<Entitled> {
+/// What one org is entitled to at this time.
+pub async fn of(db: &Db, org_id: &str, now: Millis) -> Result<Entitled> {
     let mut reads = db;
     let own = own(&mut reads, &[org_id.to_owned()]).await?.remove(org_id).unwrap_or_default();
-    Ok(Arc::unwrap_or_clone(own.with(&free(&mut reads).await?)))
+    Ok(Arc::unwrap_or_clone(own.with(&free(&mut reads).await?, now)))
 }
 
 fn paid(plan: StoredPlan, sources: Vec<SourceLine>) -> Entitled {
+    let price = plan.overage_price.filter(|_| plan.overage_allowed);
+    let overage = price.zip(plan.currency).map(|(price, currency)| Tariff {
+        subject: plan.subscription_id.clone(),
+        currency,
+        price,
+    });
     let plan_row = PlanRow {
         tier: plan.tier,
         tier_name: plan.tier_name,
@@ -228,6 +238,7 @@ fn paid(plan: StoredPlan, sources: Vec<SourceLine>) -> Entitled {
         plan: plan_row,
         overage_allowed: plan.overage_allowed,
         overage_price_micros: plan.overage_price,
+        overage,
         ..unite(sources)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::autorecharge;
 use crate::caps::{self, Cap, MemberCaps};
 use crate::clock::Millis;
 use crate::credits::{self, Book, Wallet};
@@ -17,6 +18,7 @@ use crate::usage;
 use super::counters::{self, Counters};
 use super::decide::View;
 use super::memory::{Memory, Snapshot};
+use super::recharging::Recharge;
 use super::watch::{Crossing, Level};
 
 /// One org as the gate sees it.
@@ -35,6 +37,8 @@ pub struct Account {
     pub counters: Counters,
     /// What booking the due things crossed.
     pub crossings: Vec<Crossing>,
+    /// When it wants a pack bought by itself.
+    pub recharge: Option<Recharge>,
     own: Own,
 }
 
@@ -77,9 +81,9 @@ impl Account {
     /// What is worth remembering of it, once it is committed.
     pub fn snapshot(self) -> (String, Snapshot) {
         let Book { wallet, grants, holds, .. } = self.book;
-        let Self { own, cap, members, .. } = self;
+        let Self { own, cap, members, recharge, .. } = self;
         let revision = wallet.revision;
-        (wallet.org_id, Snapshot { revision, grants, holds, own, cap, members })
+        (wallet.org_id, Snapshot { revision, grants, holds, own, cap, members, recharge })
     }
 }
 
@@ -163,6 +167,7 @@ async fn read(
     let mut own = entitlements::own(reads, &ids).await?;
     let mut caps = caps::load(reads, &ids).await?;
     let mut members = caps::of_members(reads, &ids).await?;
+    let mut thresholds = autorecharge::load(reads, &ids).await?;
     let snapshots = books.into_iter().map(|(org_id, book)| {
         let snapshot = Snapshot {
             revision: book.wallet.revision,
@@ -171,6 +176,7 @@ async fn read(
             own: own.remove(&org_id).unwrap_or_default(),
             cap: caps.remove(&org_id),
             members: members.remove(&org_id).unwrap_or_default(),
+            recharge: thresholds.remove(&org_id).map(Recharge::from),
         };
         (org_id, snapshot)
     });
@@ -205,15 +211,17 @@ async fn complete(
 
 /// An account with what is due booked, and the free month opened where no paid plan exists.
 fn of_snapshot(wallet: Wallet, snapshot: Snapshot, free: &Free, now: Millis) -> Result<Account> {
-    let Snapshot { grants, holds, own, cap, members, .. } = snapshot;
+    let Snapshot { grants, holds, own, cap, members, recharge, .. } = snapshot;
+    let book = Book::new(wallet, grants, holds);
     let mut account = Account {
-        book: Book::new(wallet, grants, holds),
-        entitled: own.with(free),
+        entitled: own.with(free, book.time(now)),
+        book,
         cap,
         members,
         members_used: BTreeMap::new(),
         counters: Counters::default(),
         crossings: Vec::new(),
+        recharge,
         own,
     };
     let at = account.book.time(now);

@@ -20,7 +20,7 @@ use super::memory::Memory;
 use super::request::{Operation, Request};
 use super::verdict::Verdict;
 use super::watch::{self, Crossing};
-use super::{spend, stock, undo};
+use super::{recharging, spend, stock, undo};
 
 /// What the gate needs to know besides the database.
 #[derive(Clone)]
@@ -284,7 +284,9 @@ impl Batch<'_> {
         }
         let windows = self.accounts.iter_mut().map(|(org, account)| (org, &mut account.counters));
         counters::save(tx, windows).await?;
-        watch::raise(tx, &self.crossings, now).await
+        let told = watch::raise(tx, &self.crossings, now).await?;
+        let wanted = recharging::ask(tx, self.accounts.values_mut(), now).await?;
+        Ok(told || wanted)
     }
 
     pub(super) fn account(&self, org_id: &str) -> Result<&Account> {

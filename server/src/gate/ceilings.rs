@@ -37,7 +37,7 @@ fn cover(
     }
     match cover {
         Cover::Debt => Ok(Uncovered { debt: missing, ..Uncovered::default() }),
-        Cover::Tier if view.entitled.overage_allowed => {
+        Cover::Tier if view.entitled.overage_allowed && may_be_billed(view, missing) => {
             Ok(Uncovered { overage: missing, ..Uncovered::default() })
         }
         Cover::Tier | Cover::Refuse => {
@@ -45,6 +45,12 @@ fn cover(
             Err(Verdict::deny(Code::InsufficientCredits, credits, message))
         }
     }
+}
+
+/// Whether so much overage is a sum that can be put on an invoice.
+fn may_be_billed(view: &View<'_>, overage: Credits) -> bool {
+    let tariff = view.entitled.overage.as_ref();
+    tariff.is_none_or(|tariff| tariff.bill(overage.micros()).is_some())
 }
 
 /// The ceilings that somebody set: the org's for its credits and for its overage, and that of the

@@ -6,7 +6,7 @@ use crate::clock::Millis;
 use crate::credits::Uncovered;
 use crate::entitlements::Entitled;
 use crate::rates::RateCard;
-use crate::units::{Credits, Quantity, price};
+use crate::units::{Credits, Quantity, Tariff, price};
 
 use super::ceilings::bear;
 use super::codes::Code;
@@ -92,22 +92,39 @@ pub fn decide(view: &View<'_>, ask: &Ask<'_>) -> Verdict {
     let Some(meter_name) = ask.meter else {
         return Verdict::allow(Credits::ZERO, Uncovered::default(), Vec::new());
     };
+    let when = When { at: view.at, period_start: view.period_start };
+    let only_minutes = ask.cover == Cover::Debt;
+    let limits = &view.entitled.limits;
+    let limited = || view.counters.refuse(limits, meter_name, when, only_minutes);
+    let quantity = ask.quantity.unwrap_or(Quantity::from_micros(crate::units::MICRO));
+    if let Some(tariff) = view.entitled.in_money.get(meter_name) {
+        let verdict = in_money(tariff, meter_name, quantity);
+        let refused = (verdict.code == Code::Allowed).then(limited).flatten();
+        return refused.unwrap_or(verdict);
+    }
     let meter = view.rates.meters.get(meter_name);
     let Some(rate) = meter.and_then(|meter| meter.rate_for(ask.model)) else {
         return no_price(meter_name, ask.model);
     };
-    let quantity = ask.quantity.unwrap_or(Quantity::from_micros(crate::units::MICRO));
     let Some(credits) = price(rate, quantity) else {
         let message = format!("{quantity} {meter_name} cost more than a wallet can hold.");
         return Verdict::deny(Code::InsufficientCredits, Credits::ZERO, message);
     };
-    let when = When { at: view.at, period_start: view.period_start };
-    let only_minutes = ask.cover == Cover::Debt;
-    let limits = &view.entitled.limits;
-    if let Some(verdict) = view.counters.refuse(limits, meter_name, when, only_minutes) {
+    if let Some(verdict) = limited() {
         return Verdict { credits, ..verdict };
     }
     Verdict { rate, ..bear(view, credits, credits, ask.cover) }
+}
+
+/// A use that a contract bills in money: it takes no credits, so no ceiling of credits stops it.
+pub fn in_money(tariff: &Tariff, meter: &str, quantity: Quantity) -> Verdict {
+    match tariff.bill(quantity.micros()) {
+        Some(billed) => Verdict::bill(tariff, billed),
+        None => {
+            let message = format!("{quantity} {meter} cost more than can be billed at once.");
+            Verdict::deny(Code::InsufficientCredits, Credits::ZERO, message)
+        }
+    }
 }
 
 /// Decides about charging a hold with `credits`, of which it has set `held` aside. What was held is

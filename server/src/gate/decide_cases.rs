@@ -3,7 +3,7 @@
 use crate::caps::Cap;
 use crate::clock::Millis;
 use crate::entitlements::{Block, Entitled};
-use crate::units::{Credits, Quantity};
+use crate::units::{Credits, Quantity, Tariff};
 
 use super::codes::Code;
 use super::counters::{Counters, When};
@@ -129,6 +129,36 @@ fn each_reason_to_refuse_has_its_code() {
     for (number, (case, ask, code)) in cases.into_iter().enumerate() {
         assert_eq!(case.ask(ask).code, code, "case {number}");
     }
+}
+
+#[test]
+fn what_a_contract_bills_in_money_takes_no_credits_and_keeps_its_limits() {
+    let billed = |case: Case, units| {
+        let mut case = case;
+        let (subject, currency) = ("contract_1".to_owned(), "usd".to_owned());
+        let tariff = Tariff { subject, currency, price: 99_500_000 };
+        case.entitled.in_money.insert("text".to_owned(), tariff);
+        case.ask(text(units))
+    };
+    let verdict = billed(Case { spendable: 0, ..Case::good() }.cap(1, true), 3);
+    assert_eq!((verdict.code, verdict.credits), (Code::Allowed, Credits::ZERO));
+    assert_eq!(verdict.in_money.map(|tariff| tariff.subject).as_deref(), Some("contract_1"));
+    let full = billed(Case::good().limit("text_per_day", 1, 1), 1);
+    assert_eq!(full.code, Code::LimitReached);
+    let blocked = billed(Case::good().block("fraud", 0, None), 1);
+    assert_eq!(blocked.code, Code::Blocked);
+    let absurd = billed(Case::good(), 1_000_000_000);
+    assert_eq!(absurd.code, Code::InsufficientCredits, "more than an invoice can say");
+}
+
+#[test]
+fn overage_that_no_invoice_can_say_is_refused() {
+    let mut case = Case { spendable: 0, ..Case::good() };
+    case.entitled.overage_allowed = true;
+    let (subject, currency) = ("sub_1".to_owned(), "usd".to_owned());
+    case.entitled.overage = Some(Tariff { subject, currency, price: 1_000_000_000_000 });
+    assert_eq!(case.ask(text(1_000)).code, Code::Allowed);
+    assert_eq!(case.ask(text(1_001)).code, Code::InsufficientCredits);
 }
 
 #[test]

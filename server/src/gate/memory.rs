@@ -11,6 +11,8 @@ use crate::caps::{Cap, MemberCaps};
 use crate::credits::{Grant, Hold};
 use crate::entitlements::Own;
 
+use super::recharging::Recharge;
+
 /// Orgs that are remembered; those not seen for longest are forgotten.
 const ORGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
 
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub cap: Option<Cap>,
     /// Its members' ceilings.
     pub members: MemberCaps,
+    /// When it wants a pack bought by itself, and whether that was left as a job.
+    pub recharge: Option<Recharge>,
 }
 
 /// The memory, shared by cloning.

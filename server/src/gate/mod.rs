@@ -18,6 +18,7 @@ mod decide_cases;
 mod decisions;
 mod memory;
 mod queue;
+mod recharging;
 mod request;
 mod runs;
 mod spend;
@@ -39,3 +40,4 @@ pub use request::{
 };
 pub use runs::{find_hold, run_report};
 pub use sweep::{sweep, tidy};
+pub use views::{Billed, billed};

@@ -58,7 +58,11 @@ fn charge(
     let charged = account.book.consume(&act, verdict.credits, uncovered, member)?;
     let when = When { at, period_start: account.book.wallet.period_start };
     account.counters.count(&account.entitled.limits, &used.meter, when);
-    let usage = usage(request, used, &verdict, &charged, &rates.version, occurred_at, at);
+    let mut usage = usage(request, used, &verdict, &charged, &rates.version, occurred_at, at);
+    let overage = account.entitled.overage.as_ref().filter(|_| usage.overage.is_positive());
+    if let Some(tariff) = verdict.in_money.as_deref().or(overage) {
+        usage.bill(tariff, when.period_start);
+    }
     let crossed = before.crossed(account, at);
     let left = balance(account, at);
     let body = views::usage(std::slice::from_ref(&usage), &charged, &verdict.warnings, left)?;
@@ -108,6 +112,10 @@ fn usage(
         credits: verdict.credits,
         overage: charged.overage,
         debt: charged.debt,
+        billed: 0,
+        billed_to: None,
+        billed_currency: None,
+        billed_from: None,
         run: used.run.clone(),
         member: used.member.clone(),
         api_key_id: request.caller.key_id().map(str::to_owned),

@@ -6,7 +6,7 @@ use crate::credits::{Act, Charged, Hold, Kind, OPEN};
 use crate::error::Result;
 use crate::ids;
 use crate::rates::OnExpiry;
-use crate::units::{Credits, Quantity, price};
+use crate::units::{Credits, Quantity, Tariff, price};
 use crate::usage::Usage;
 
 use super::account::Account;
@@ -15,7 +15,7 @@ use super::batch::{Batch, Outcome, balance};
 use super::ceilings::bear;
 use super::codes::Code;
 use super::counters::When;
-use super::decide::{Ask, Cover, decide, decide_capture, refuse_entitlement, refuse_parked};
+use super::decide::{self, Ask, Cover, decide, decide_capture, refuse_entitlement, refuse_parked};
 use super::request::{Capture, Line, NewHold, Request, Used};
 use super::spend::{ask, reason, share_uncovered};
 use super::verdict::{Verdict, no_price};
@@ -37,6 +37,8 @@ pub(super) fn hold(
     if verdict.code != Code::Allowed {
         return Ok(Outcome::Denied(verdict));
     }
+    let overage = account.entitled.overage.as_ref().filter(|_| verdict.overage.is_positive());
+    let tariff = verdict.in_money.as_deref().or(overage).cloned();
     let on_expiry = rates.meters.get(&used.meter).map_or(OnExpiry::Release, |m| m.on_expiry);
     let hold = Hold {
         id: ids::new("hold", at),
@@ -50,6 +52,9 @@ pub(super) fn hold(
         quantity: used.quantity.micros(),
         rate: verdict.rate,
         rate_card: rates.version.clone(),
+        price: tariff.as_ref().map(|tariff| tariff.price),
+        billed_to: tariff.as_ref().map(|tariff| tariff.subject.clone()),
+        billed_currency: tariff.map(|tariff| tariff.currency),
         credits: verdict.credits,
         overage: verdict.overage,
         run: used.run.clone(),
@@ -96,6 +101,8 @@ fn not_open(hold: &Hold) -> Result<Outcome> {
 struct Priced {
     line: Line,
     credits: Credits,
+    /// What it is billed by where it costs no credits but money.
+    in_money: Option<Tariff>,
 }
 
 /// Charges what a hold was for. After its time it is a fresh charge at the pinned rate. (D7–D10)
@@ -138,7 +145,9 @@ pub(super) fn capture(
         }
         false => account.book.capture(&act, index, total, verdict.uncovered())?,
     };
-    let usages = usages(request, capture, &hold, lines, &charged, late, at);
+    let in_money = lines.iter().map(|priced| priced.in_money.clone()).collect();
+    let mut usages = usages(request, capture, &hold, lines, &charged, late, at);
+    bill(&mut usages, in_money, &hold, account);
     let made = &mut account.book.holds[index];
     (made.captured, made.usage_id) = (total, Some(usages[0].id.clone()));
     made.changed = true;
@@ -179,6 +188,19 @@ fn price_lines(
         if !own && let Some((code, message)) = refuse_entitlement(&view, &ask) {
             return Ok(Err(Verdict::deny(code, Credits::ZERO, message)));
         }
+        let in_money = match own {
+            true => hold.in_money(),
+            false => account.entitled.in_money.get(&line.meter).cloned(),
+        };
+        if let Some(tariff) = in_money {
+            let verdict = decide::in_money(&tariff, &line.meter, line.quantity);
+            if verdict.code != Code::Allowed {
+                return Ok(Err(verdict));
+            }
+            let line = Line { model, ..line };
+            priced.push(Priced { line, credits: Credits::ZERO, in_money: Some(tariff) });
+            continue;
+        }
         let meter = card.meters.get(&line.meter);
         let rate = match own {
             true => Some(hold.rate),
@@ -193,7 +215,7 @@ fn price_lines(
             return Ok(Err(Verdict::deny(Code::InsufficientCredits, Credits::ZERO, message)));
         };
         total = sum;
-        priced.push(Priced { line: Line { model, ..line }, credits });
+        priced.push(Priced { line: Line { model, ..line }, credits, in_money: None });
     }
     Ok(Ok((priced, total)))
 }
@@ -233,6 +255,19 @@ fn usages(
     let mut usages: Vec<Usage> = (0..).zip(lines).map(usage).collect();
     share_uncovered(&mut usages, charged);
     usages
+}
+
+/// Writes into the lines what is billed of them: what a contract bills in money, and what went past
+/// every credit, by the tariff that the hold is pinned to where it held any such.
+fn bill(usages: &mut [Usage], in_money: Vec<Option<Tariff>>, hold: &Hold, account: &Account) {
+    let pinned = hold.tariff().filter(|_| hold.overage.is_positive());
+    let overage = pinned.or_else(|| account.entitled.overage.clone());
+    for (usage, in_money) in usages.iter_mut().zip(in_money) {
+        let overage = overage.as_ref().filter(|_| usage.overage.is_positive());
+        if let Some(tariff) = in_money.as_ref().or(overage) {
+            usage.bill(tariff, account.book.wallet.period_start);
+        }
+    }
 }
 
 /// Gives back what a hold set aside.

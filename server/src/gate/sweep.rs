@@ -8,7 +8,7 @@ use crate::db::sql;
 use crate::engine::Engine;
 use crate::error::Result;
 
-use super::{account, counters, watch};
+use super::{account, counters, recharging, watch};
 
 /// How many wallets one call looks after.
 const BATCH: i64 = 100;
@@ -53,9 +53,10 @@ async fn sweep_one(engine: &Engine, org_id: &str) -> Result<()> {
     }
     credits::save(&mut tx, accounts.values_mut().map(|account| &mut account.book)).await?;
     let told = watch::raise(&mut tx, &crossings, now).await?;
+    let wanted = recharging::ask(&mut tx, accounts.values_mut(), now).await?;
     tx.commit().await?;
     memory.keep(accounts.into_values().map(account::Account::snapshot));
-    if told {
+    if told || wanted {
         engine.wake.notify_one();
     }
     Ok(())

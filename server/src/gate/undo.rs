@@ -50,6 +50,9 @@ pub(super) fn reverse(
     let mut lines = taken.lines.clone();
     for line in &mut lines {
         line.reversed_at = Some(at);
+        if line.billed_to.is_some() {
+            account.book.taken_back.push(line.clone());
+        }
     }
     let mut charged = crate::credits::Charged { overage, debt, ..Default::default() };
     for part in &taken.paid {

@@ -1,7 +1,7 @@
 //! What the rule found: a code, a cost, and who bears it. Pure.
 
 use crate::credits::Uncovered;
-use crate::units::Credits;
+use crate::units::{Credits, Tariff, minor_units, money};
 
 use super::codes::Code;
 
@@ -18,6 +18,8 @@ pub struct Verdict {
     pub overage: Credits,
     /// How much of that no grant pays for, because the work is done already.
     pub debt: Credits,
+    /// What the meter is billed by where it costs no credits but money.
+    pub in_money: Option<Box<Tariff>>,
     /// Ceilings that only warn, and are passed by this: what to tell.
     pub warnings: Vec<Warning>,
     /// For people: what is wrong and what would help.
@@ -50,6 +52,7 @@ impl Verdict {
             rate: Credits::ZERO,
             overage: uncovered.overage,
             debt: uncovered.debt,
+            in_money: None,
             warnings,
             message,
             retry_after_seconds: None,
@@ -64,10 +67,19 @@ impl Verdict {
             rate: Credits::ZERO,
             overage: Credits::ZERO,
             debt: Credits::ZERO,
+            in_money: None,
             warnings: Vec::new(),
             message,
             retry_after_seconds: None,
         }
+    }
+
+    /// It may run, and is billed in money: so many millionths of a minor unit by this tariff.
+    pub fn bill(tariff: &Tariff, billed: i64) -> Self {
+        let amount = money(minor_units(billed), &tariff.currency);
+        let message = format!("Allowed; it is billed at {amount}.");
+        let none = Self::allow(Credits::ZERO, Uncovered::default(), Vec::new());
+        Self { in_money: Some(Box::new(tariff.clone())), message, ..none }
     }
 
     /// What no grant pays for.

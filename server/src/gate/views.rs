@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::clock::{Millis, rfc3339};
 use crate::credits::{Charged, Hold};
 use crate::error::Result;
-use crate::units::{Credits, Quantity};
+use crate::units::{Credits, Quantity, decimal};
 use crate::usage::Usage;
 
 use super::answer::BalanceView;
@@ -27,6 +27,8 @@ struct UsageView<'a> {
     from: Vec<Part<'a>>,
     overage: Credits,
     debt: Credits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billed: Option<Billed>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<LineView<'a>>,
     run: Option<&'a str>,
@@ -56,6 +58,23 @@ struct LineView<'a> {
     model: Option<&'a str>,
     quantity: Box<RawValue>,
     credits: Credits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billed: Option<Billed>,
+}
+
+/// What is billed in money, in minor units with at most six decimals; the invoice rounds once.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Billed {
+    amount: String,
+    currency: String,
+}
+
+/// What of these lines is billed; where it is in several currencies, in that of the first line.
+pub fn billed(lines: &[Usage]) -> Option<Billed> {
+    let currency = lines.iter().find_map(|line| line.billed_currency.clone())?;
+    let own = lines.iter().filter(|line| line.billed_currency.as_ref() == Some(&currency));
+    let micros = own.fold(0_i64, |sum, line| sum.saturating_add(line.billed));
+    Some(Billed { amount: decimal(micros), currency })
 }
 
 /// A number, written exactly.
@@ -88,6 +107,7 @@ pub fn usage(
             model: line.model.as_deref(),
             quantity: number(line.quantity)?,
             credits: line.credits,
+            billed: billed(std::slice::from_ref(line)),
         })
     });
     let several = if lines.len() > 1 { views.collect::<Result<_>>()? } else { Vec::new() };
@@ -106,6 +126,7 @@ pub fn usage(
         from: from.map(|(grant, credits)| Part { grant, credits: *credits }).collect(),
         overage: charged.overage,
         debt: charged.debt,
+        billed: billed(lines),
         lines: several,
         run: first.run.as_deref(),
         member: first.member.as_deref(),

@@ -3,12 +3,14 @@
 //! Owns `mails`. A letter is stored as data in the transaction that caused it and written out when
 //! it is delivered. Never sends inside a transaction.
 
+mod money;
 mod templates;
 
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use serde_json::{Value, json};
 
+pub use money::{Money, Said};
 pub use templates::{AlertKind, Letter, Template};
 
 use crate::clock::Millis;

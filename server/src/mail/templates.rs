@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::money::Money;
 use crate::clock::{Millis, date_time};
 use crate::units::Credits;
 
@@ -42,11 +43,8 @@ pub enum Template {
     },
     /// Nothing is left to spend.
     CreditsExhausted,
-    /// A renewal could not be paid.
-    PaymentFailed {
-        /// Where the card can be changed.
-        portal_url: String,
-    },
+    /// Something about money.
+    Money(Money),
     /// The org moved to another tier.
     PlanChanged {
         /// The tier's name before.
@@ -79,10 +77,10 @@ pub struct Letter {
 }
 
 /// The words of a letter, before they become text or HTML.
-struct Words {
-    subject: String,
-    paragraphs: Vec<String>,
-    link: Option<(&'static str, String)>,
+pub(super) struct Words {
+    pub(super) subject: String,
+    pub(super) paragraphs: Vec<String>,
+    pub(super) link: Option<(&'static str, String)>,
 }
 
 impl Template {
@@ -92,7 +90,7 @@ impl Template {
             Self::Welcome { .. } => "welcome",
             Self::UsageAlert { .. } => "usage_alert",
             Self::CreditsExhausted => "credits_exhausted",
-            Self::PaymentFailed { .. } => "payment_failed",
+            Self::Money(money) => money.name(),
             Self::PlanChanged { .. } => "plan_changed",
             Self::PackBought { .. } => "pack_bought",
         }
@@ -135,16 +133,7 @@ impl Template {
                 ],
                 link: Some(("Add credits", format!("{base_url}/billing"))),
             },
-            Self::PaymentFailed { portal_url } => Words {
-                subject: format!("A payment for {product} failed"),
-                paragraphs: vec![
-                    "Your card was declined when the subscription renewed. The credits you still \
-                     have keep working for a few days while the payment is tried again."
-                        .to_owned(),
-                    "Update the card and the plan goes on as before.".to_owned(),
-                ],
-                link: Some(("Update the card", portal_url.clone())),
-            },
+            Self::Money(money) => money.words(base_url),
             Self::PlanChanged { from, to, ends_on } => plan_changed(from, to, *ends_on, base_url),
             Self::PackBought { name, credits, expires_on } => {
                 let until = expires_on.map_or("They do not expire.".to_owned(), |at| {
@@ -297,7 +286,8 @@ mod tests {
             alert(AlertKind::Allowance, Some(1_793_664_000_000)),
             alert(AlertKind::Cap, None),
             Template::CreditsExhausted,
-            Template::PaymentFailed { portal_url: "https://pay.example.com/?a=1&b=2".to_owned() },
+            Template::Money(Money::PaymentFailed { plan: "Pro & more".into(), grace_until: None }),
+            Template::Money(Money::RechargePaused { reason: "It was declined.".into() }),
             Template::PlanChanged { from: "Pro".into(), to: "Free".into(), ends_on: Some(0) },
             Template::PlanChanged { from: "Free".into(), to: "Pro".into(), ends_on: None },
             Template::PackBought { name: "Small".into(), credits: used, expires_on: None },

@@ -1,6 +1,6 @@
 //! The way to Stripe: async-stripe's client with our own patience, and what comes back from it.
 //!
-//! Every call has a timeout, a place in the queue (Stripe takes 25 requests a second) and, when it
+//! Every call has a timeout, a place in the queue (Stripe takes so many a second) and, when it
 //! writes, an idempotency key made from a row of ours. Owns `stripe_events` (in [`inbox`]). Never
 //! knows whether Stripe or something that speaks like it is on the other side, and is never called
 //! while a transaction is open.
@@ -28,6 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long to wait before the second and the third attempt.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
+/// The code of every error that says that the key may not do this: nothing is wrong with what was
+/// asked, and somebody will mend the key.
+pub const KEY_REFUSED: &str = "key_refused";
+
 /// The client, shared by cloning.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -46,7 +50,7 @@ impl Client {
         let inner = builder.build().map_err(|error| {
             Error::invalid("STRIPE_SECRET_KEY", format!("cannot be used for Stripe: {error}"))
         })?;
-        Ok(Self { inner, pace: Arc::new(Pace::default()) })
+        Ok(Self { inner, pace: Arc::new(Pace::new(config.stripe_calls_per_second)) })
     }
 
     /// Reads an object into one of our [`shapes`].
@@ -136,6 +140,10 @@ impl Client {
         let ear = Ear { client: &self.inner, heard: Mutex::new(None) };
         let call = request.customize().request_strategy(strategy.clone()).timeout(TIMEOUT);
         let typed = call.send(&ear).await;
+        match &typed {
+            Err(error) if is_too_fast(error) => self.pace.refused(),
+            _ => self.pace.accepted(),
+        }
         let heard = ear.heard.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         match (typed, heard) {
             (Ok(_), Some(bytes)) => read(&bytes),
@@ -168,6 +176,13 @@ impl StripeClient for Ear<'_> {
     }
 }
 
+/// Whether Stripe asks for fewer calls. That another call works on the same object just now says
+/// nothing about how fast we are.
+fn is_too_fast(error: &StripeError) -> bool {
+    let StripeError::Stripe(said, 429) = error else { return false };
+    said.code.as_ref().is_none_or(|code| code.as_str() != "lock_timeout")
+}
+
 fn read<S: DeserializeOwned>(bytes: &[u8]) -> Result<S> {
     let reader = &mut serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(reader).map_err(|error| Error::Stripe {
@@ -184,7 +199,10 @@ fn translate(error: &StripeError) -> Error {
             let code = said.code.as_ref().map(|code| code.as_str().to_owned());
             let fallback = if *status == 404 { "resource_missing" } else { said.type_.as_str() };
             let message = said.message.clone().unwrap_or_else(|| format!("status {status}"));
-            let code = code.unwrap_or_else(|| fallback.to_owned());
+            let code = match status {
+                401 | 403 => KEY_REFUSED.to_owned(),
+                _ => code.unwrap_or_else(|| fallback.to_owned()),
+            };
             (code, message, matches!(status, 409 | 424 | 429 | 500..=599))
         }
         StripeError::Timeout => {

@@ -1,42 +1,37 @@
 //! From paid invoice lines to allowances: at once for a month, month by month for longer periods.
 //!
-//! Writes `paid_lines` and `allowance_schedules`. Repeated, late or out of order, the same lines
-//! lead to the same credits.
+//! Writes `paid_lines` and (with [`super::months`]) `allowance_schedules`. Repeated, late or out of
+//! order, the same lines lead to the same credits. What a plan includes is counted for the
+//! subscription as a whole, so that it does not matter whether a change kept the item or replaced
+//! it; each add-on counts for itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::catalog::{self, Resolved, Version};
-use crate::clock::{DAY, Millis, SECOND, add_months, date_time};
-use crate::credits::{self, Allowance};
-use crate::db::{Db, Tx, sql};
-use crate::engine::Engine;
+use crate::clock::{DAY, Millis, SECOND, date_time};
+use crate::credits::{self, Allowance, Source};
+use crate::db::{Reads, Tx, sql};
 use crate::error::{Error, Result};
+use crate::refunds;
 use crate::stripe::shapes::{self, Invoice};
 use crate::units::Credits;
 
-use super::targets::{Line, Target, targets};
+use super::months;
+use super::targets::{Line, Step, Target, periods, targets};
 
-/// Keeps the lines of a paid invoice that include credits; answers the items they are of.
+/// Keeps the lines of a paid invoice that include credits; answers whether there are any.
 pub async fn keep_lines(
     tx: &mut Tx,
     invoice: &Invoice,
     lines: &[shapes::Line],
     org_id: &str,
-) -> Result<BTreeSet<String>> {
+) -> Result<bool> {
     let ids: Vec<String> =
         lines.iter().filter_map(|line| line.price()).map(str::to_owned).collect();
     let prices = catalog::resolve(tx, &ids).await?;
-    let mut items = BTreeSet::new();
+    let mut any = false;
     for line in lines {
-        let price = line.price().and_then(|id| prices.get(id));
-        let (Some(item), Some(price)) = (line.item(), price) else { continue };
-        let Some(version_id) = &price.version_id else { continue };
-        // A line of nothing for something that costs is a trial: it includes nothing yet. (B4)
-        if line.amount == 0 && price.amount > 0 {
-            continue;
-        }
-        let quantity = line.quantity.unwrap_or(1);
-        let quantity = if line.amount < 0 { -quantity.abs() } else { quantity };
+        let Some(paid) = Paid::read(line, &prices) else { continue };
         let text = "insert into paid_lines (line_id, invoice_id, org_id, subscription_id, \
                  item_id, price_id, version_id, quantity, proration, period_start, period_end)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -46,24 +41,24 @@ pub async fn keep_lines(
             .bind(&invoice.id)
             .bind(org_id)
             .bind(invoice.subscription().unwrap_or_default())
-            .bind(item)
-            .bind(&price.price_id)
-            .bind(version_id)
-            .bind(quantity)
-            .bind(line.is_proration())
-            .bind(line.period.start * SECOND)
-            .bind(line.period.end * SECOND);
+            .bind(&paid.item_id)
+            .bind(&paid.price_id)
+            .bind(&paid.version_id)
+            .bind(paid.quantity)
+            .bind(paid.proration)
+            .bind(paid.period_start)
+            .bind(paid.period_end);
         tx.execute(row).await?;
-        items.insert(item.to_owned());
+        any = true;
     }
-    Ok(items)
+    Ok(any)
 }
 
-#[derive(sqlx::FromRow)]
-struct StoredLine {
+/// A line that includes credits.
+#[derive(Clone, Debug, sqlx::FromRow)]
+struct Paid {
     invoice_id: String,
-    org_id: String,
-    subscription_id: String,
+    item_id: String,
     price_id: String,
     version_id: String,
     quantity: i64,
@@ -72,54 +67,173 @@ struct StoredLine {
     period_end: Millis,
 }
 
-/// Brings the allowance of an item's latest period up to what was paid for it.
-pub async fn set(tx: &mut Tx, item_id: &str, now: Millis) -> Result<()> {
-    let text = "select invoice_id, org_id, subscription_id, price_id, version_id, quantity, \
-             proration, period_start, period_end
-         from paid_lines where item_id = $1 order by period_start, line_id";
-    let rows: Vec<StoredLine> = tx.all(sql(text).bind(item_id)).await?;
-    let Some(newest) = rows.last() else { return Ok(()) };
-    let ids: Vec<String> = rows.iter().map(|row| row.version_id.clone()).collect();
-    let versions = catalog::versions(tx, &ids).await?;
-    let included = |id: &str| versions.get(id).map(|version| version.terms.included);
-    let lines: Vec<Line> = rows
-        .iter()
-        .map(|row| Line {
-            invoice_id: row.invoice_id.clone(),
-            version_id: row.version_id.clone(),
-            included: included(&row.version_id).unwrap_or_default(),
-            quantity: row.quantity,
-            proration: row.proration,
-            period: (row.period_start, row.period_end),
+impl Paid {
+    fn read(line: &shapes::Line, prices: &BTreeMap<String, Resolved>) -> Option<Self> {
+        let price = prices.get(line.price()?)?;
+        // A line of nothing for something that costs is a trial: it includes nothing yet. (B4)
+        if line.amount == 0 && price.amount > 0 {
+            return None;
+        }
+        let quantity = line.quantity.unwrap_or(1);
+        Some(Self {
+            invoice_id: String::new(),
+            item_id: line.item()?.to_owned(),
+            price_id: price.price_id.clone(),
+            version_id: price.version_id.clone()?,
+            quantity: if line.amount < 0 { -quantity.abs() } else { quantity },
+            proration: line.is_proration(),
+            period_start: line.period.start * SECOND,
+            period_end: line.period.end * SECOND,
         })
-        .collect();
-    // Earlier periods are over: only the latest can still be used.
-    let Some(target) = targets(&lines).pop() else { return Ok(()) };
-    let version = versions
-        .get(&target.version_id)
-        .ok_or_else(|| Error::internal("a tier version that was just read is missing"))?;
-    let base = rows.iter().rfind(|row| !row.proration && row.period_start == target.period.0);
-    let price_ids: Vec<String> = base.iter().map(|row| row.price_id.clone()).collect();
-    let prices: BTreeMap<String, Resolved> = catalog::resolve(tx, &price_ids).await?;
-    let months = prices.values().next().and_then(Resolved::months).unwrap_or(1);
-    let item = Item { item_id, org_id: &newest.org_id, subscription_id: &newest.subscription_id };
-    match months {
-        ..=1 => item.open(tx, &target, target.period, target.credits, version, now).await,
-        _ => item.schedule(tx, &target, version, now).await,
     }
 }
 
-struct Item<'a> {
-    item_id: &'a str,
-    org_id: &'a str,
-    subscription_id: &'a str,
+/// What of one subscription counts together: its plan, or one add-on.
+struct Series {
+    /// The subscription's id for the plan, the item's for an add-on.
+    subject: String,
+    lines: Vec<Line>,
 }
 
-impl Item<'_> {
-    async fn open(
+/// All that was paid for a subscription, and what is needed to understand it.
+struct Ledger {
+    series: Vec<Series>,
+    known: BTreeMap<Millis, Millis>,
+    prices: BTreeMap<String, Resolved>,
+    versions: HashMap<String, Version>,
+}
+
+impl Ledger {
+    /// From what is stored, and what would be added.
+    async fn read(reads: &mut impl Reads, id: &str, more: Vec<Paid>) -> Result<Self> {
+        let text = "select invoice_id, item_id, price_id, version_id, quantity, proration, \
+                 period_start, period_end
+             from paid_lines where subscription_id = $1 order by period_start, line_id";
+        let mut rows: Vec<Paid> = reads.all(sql(text).bind(id)).await?;
+        rows.extend(more);
+        let ids = |of: fn(&Paid) -> &String| rows.iter().map(of).cloned().collect::<Vec<_>>();
+        let prices = catalog::resolve(reads, &ids(|row| &row.price_id)).await?;
+        let versions = catalog::versions(reads, &ids(|row| &row.version_id)).await?;
+        let mut by_subject: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+        for row in rows {
+            let Some(price) = prices.get(&row.price_id) else { continue };
+            let subject = if price.kind == "plan" { id } else { row.item_id.as_str() };
+            let version = versions.get(&row.version_id);
+            let line = Line {
+                included: version.map(|version| version.terms.included).unwrap_or_default(),
+                invoice_id: row.invoice_id,
+                version_id: row.version_id,
+                price_id: row.price_id,
+                quantity: row.quantity,
+                proration: row.proration,
+                period: (row.period_start, row.period_end),
+            };
+            by_subject.entry(subject.to_owned()).or_default().push(line);
+        }
+        let known = periods(by_subject.values().flatten());
+        let series = by_subject.into_iter().map(|(subject, lines)| Series { subject, lines });
+        Ok(Self { series: series.collect(), known, prices, versions })
+    }
+
+    /// The latest target of everything. Earlier periods are over: only the latest can be used.
+    fn latest(&self) -> impl Iterator<Item = (&str, Target)> {
+        self.series.iter().filter_map(|series| {
+            Some((series.subject.as_str(), targets(&series.lines, &self.known).pop()?))
+        })
+    }
+
+    /// How many months a period of this target has; 1 for shorter ones.
+    fn months(&self, target: &Target) -> i64 {
+        let price = target.steps.last().and_then(|step| self.prices.get(&step.price_id));
+        price.and_then(Resolved::months).unwrap_or(1)
+    }
+
+    /// What all of it includes in the month of `now`.
+    fn included(&self, now: Millis) -> Credits {
+        let current = self.latest().filter(|(_, target)| {
+            (target.period.0..target.period.1).contains(&now) && !target.steps.is_empty()
+        });
+        let credits = current.map(|(_, target)| match self.months(&target) {
+            ..=1 => target.credits(),
+            _ => target.steps.iter().map(|step| step.whole).max().unwrap_or_default(),
+        });
+        credits.sum()
+    }
+}
+
+/// Brings the allowances of a subscription's latest period up to what was paid for it.
+pub async fn set(tx: &mut Tx, org_id: &str, subscription_id: &str, now: Millis) -> Result<()> {
+    let ledger = Ledger::read(tx, subscription_id, Vec::new()).await?;
+    for (subject, target) in ledger.latest() {
+        let of = Of { subject, org_id, subscription_id };
+        if ledger.months(&target) <= 1 {
+            for step in &target.steps {
+                let version = version_of(&ledger.versions, &step.version_id)?;
+                of.open(tx, step, target.period, step.credits, version, now).await?;
+            }
+        } else {
+            months::schedule(tx, &of, &target, &ledger.versions, now).await?;
+        }
+        if subject == subscription_id && target.credits().is_positive() {
+            // What is paid takes the place of what was tried. (B4)
+            let reason = "Followed by what the plan includes";
+            credits::end_of(tx, org_id, &[Source::Trial], subject, reason, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What the current month includes now, and would with these lines of an invoice that is not made.
+pub async fn forecast(
+    reads: &mut impl Reads,
+    subscription_id: &str,
+    lines: &[shapes::Line],
+    now: Millis,
+) -> Result<(Credits, Credits)> {
+    let before = Ledger::read(reads, subscription_id, Vec::new()).await?.included(now);
+    let ids: Vec<String> =
+        lines.iter().filter_map(|line| line.price()).map(str::to_owned).collect();
+    let prices = catalog::resolve(reads, &ids).await?;
+    let more: Vec<Paid> = lines.iter().filter_map(|line| Paid::read(line, &prices)).collect();
+    let after = Ledger::read(reads, subscription_id, more).await?.included(now);
+    Ok((before, after))
+}
+
+/// Ends everything that a subscription gave, and what it had left to give. (B12)
+pub async fn end(tx: &mut Tx, org_id: &str, subscription_id: &str, now: Millis) -> Result<()> {
+    months::close(tx, subscription_id, now).await?;
+    let text = "select distinct item_id from paid_lines where subscription_id = $1";
+    let items: Vec<(String,)> = tx.all(sql(text).bind(subscription_id)).await?;
+    let subjects = items.into_iter().map(|row| row.0).chain([subscription_id.to_owned()]);
+    for subject in subjects {
+        let sources = [Source::Allowance, Source::Rollover, Source::Trial];
+        credits::end_of(tx, org_id, &sources, &subject, "the plan ended", now).await?;
+    }
+    Ok(())
+}
+
+/// Ends what an item gave that its subscription has no more.
+pub async fn end_item(tx: &mut Tx, org_id: &str, item_id: &str, now: Millis) -> Result<()> {
+    let sources = [Source::Allowance, Source::Rollover];
+    credits::end_of(tx, org_id, &sources, item_id, "the add-on ended", now).await
+}
+
+/// What an allowance is for, and whose.
+pub struct Of<'a> {
+    /// The subscription of a plan, or the item of an add-on.
+    pub subject: &'a str,
+    /// The org.
+    pub org_id: &'a str,
+    /// The subscription in any case.
+    pub subscription_id: &'a str,
+}
+
+impl Of<'_> {
+    /// Opens a period, or raises it to this many credits.
+    pub async fn open(
         &self,
         tx: &mut Tx,
-        target: &Target,
+        step: &Step,
         period: (Millis, Millis),
         credits: Credits,
         version: &Version,
@@ -130,159 +244,23 @@ impl Item<'_> {
         }
         let allowance = Allowance {
             org_id: self.org_id.to_owned(),
-            item: self.item_id.to_owned(),
+            item: self.subject.to_owned(),
             period,
             target: credits,
             rollover_max: version.terms.rollover_max,
             grace_until: period.1 + version.terms.grace_days * DAY,
-            invoice: target.invoice_id.clone(),
+            invoice: step.invoice_id.clone(),
             reason: format!("{}, {}", version.name, days(period)),
         };
-        credits::set_allowance(tx, allowance, now).await
-    }
-
-    /// Writes the months of a longer period down and opens the current one. (B17)
-    async fn schedule(
-        &self,
-        tx: &mut Tx,
-        target: &Target,
-        version: &Version,
-        now: Millis,
-    ) -> Result<()> {
-        let text = "insert into allowance_schedules (item_id, period_start, period_end, org_id, \
-                 subscription_id, invoice_id, version_id, target, next_month, next_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $2)
-             on conflict (item_id, period_start) do update set \
-                 invoice_id = excluded.invoice_id, version_id = excluded.version_id, \
-                 target = excluded.target";
-        let row = sql(text)
-            .bind(self.item_id)
-            .bind(target.period.0)
-            .bind(target.period.1)
-            .bind(self.org_id)
-            .bind(self.subscription_id)
-            .bind(&target.invoice_id)
-            .bind(&version.id)
-            .bind(target.monthly);
-        tx.execute(row).await?;
-        // What came before is over, even where it had months left: this period takes its place.
-        let close = "update allowance_schedules set closed_at = $3
-             where item_id = $1 and period_start < $2 and closed_at is null";
-        tx.execute(sql(close).bind(self.item_id).bind(target.period.0).bind(now)).await?;
-        let Some(month) = month_of(target.period, now) else { return Ok(()) };
-        self.open(tx, target, month.period, target.monthly, version, now).await?;
-        advance(tx, self.item_id, target.period, month.number, now).await
+        credits::set_allowance(tx, allowance, now).await?;
+        // Its invoice may have come back before, or have been refunded for months ahead. (E14)
+        refunds::apply(tx, self.org_id, &step.invoice_id, now).await
     }
 }
 
-/// A month of a longer period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Month {
-    number: i64,
-    period: (Millis, Millis),
-}
-
-/// The month that `now` falls into, counted from the period's start; none before and after it.
-fn month_of(period: (Millis, Millis), now: Millis) -> Option<Month> {
-    if !(period.0..period.1).contains(&now) {
-        return None;
-    }
-    let mut number = 0;
-    while add_months(period.0, number + 1) <= now && number < 1_200 {
-        number += 1;
-    }
-    let end = add_months(period.0, number + 1).min(period.1);
-    Some(Month { number, period: (add_months(period.0, number), end) })
-}
-
-async fn advance(
-    tx: &mut Tx,
-    item_id: &str,
-    period: (Millis, Millis),
-    opened: i64,
-    now: Millis,
-) -> Result<()> {
-    let next_at = add_months(period.0, opened + 1);
-    let text = "update allowance_schedules set next_month = $3, next_at = $4, closed_at = $5
-         where item_id = $1 and period_start = $2";
-    let closed_at = (next_at >= period.1).then_some(now);
-    let row = sql(text).bind(item_id).bind(period.0).bind(opened + 1).bind(next_at);
-    tx.execute(row.bind(closed_at)).await?;
-    Ok(())
-}
-
-/// Closes what a subscription that ended had left to open.
-pub async fn close_schedules(tx: &mut Tx, subscription_id: &str, now: Millis) -> Result<()> {
-    let text = "update allowance_schedules set closed_at = $2
-         where subscription_id = $1 and closed_at is null";
-    tx.execute(sql(text).bind(subscription_id).bind(now)).await?;
-    Ok(())
-}
-
-#[derive(sqlx::FromRow)]
-struct Due {
-    item_id: String,
-    org_id: String,
-    subscription_id: String,
-    period_start: Millis,
-    period_end: Millis,
-    invoice_id: String,
-    version_id: String,
-    target: Credits,
-}
-
-/// Opens the months of yearly plans that have begun; answers how many. Two workers at once open
-/// each once: the row is held while it is moved on.
-pub async fn open_due_months(engine: &Engine) -> Result<usize> {
-    let mut opened = 0;
-    while is_due(&engine.db, engine.clock.now()).await? && opened < 1_000 {
-        let now = engine.clock.now();
-        let mut tx = engine.db.begin().await?;
-        let text = format!(
-            "select item_id, org_id, subscription_id, period_start, period_end, invoice_id, \
-                 version_id, target
-             from allowance_schedules where closed_at is null and next_at <= $1
-             order by next_at, item_id limit 1{}",
-            tx.dialect().for_update()
-        );
-        let Some(due) = tx.optional::<Due>(sql(text).bind(now)).await? else { break };
-        open_month(&mut tx, &due, now).await?;
-        tx.commit().await?;
-        opened += 1;
-    }
-    Ok(opened)
-}
-
-async fn is_due(db: &Db, now: Millis) -> Result<bool> {
-    let text = "select item_id from allowance_schedules
-         where closed_at is null and next_at <= $1 limit 1";
-    Ok(db.optional::<(String,)>(sql(text).bind(now)).await?.is_some())
-}
-
-async fn open_month(tx: &mut Tx, due: &Due, now: Millis) -> Result<()> {
-    let period = (due.period_start, due.period_end);
-    let Some(month) = month_of(period, now) else {
-        // The period is over: nothing of it can be opened any more.
-        let text = "update allowance_schedules set closed_at = $3
-             where item_id = $1 and period_start = $2";
-        tx.execute(sql(text).bind(&due.item_id).bind(due.period_start).bind(now)).await?;
-        return Ok(());
-    };
-    let versions = catalog::versions(tx, std::slice::from_ref(&due.version_id)).await?;
-    let version = versions
-        .get(&due.version_id)
-        .ok_or_else(|| Error::internal(format!("tier version {} is missing", due.version_id)))?;
-    let (item_id, org_id) = (due.item_id.as_str(), due.org_id.as_str());
-    let item = Item { item_id, org_id, subscription_id: &due.subscription_id };
-    let target = Target {
-        period,
-        credits: due.target,
-        monthly: due.target,
-        invoice_id: due.invoice_id.clone(),
-        version_id: due.version_id.clone(),
-    };
-    item.open(tx, &target, month.period, due.target, version, now).await?;
-    advance(tx, item_id, period, month.number, now).await
+/// A version that was read.
+pub fn version_of<'a>(versions: &'a HashMap<String, Version>, id: &str) -> Result<&'a Version> {
+    versions.get(id).ok_or_else(|| Error::internal(format!("tier version {id} is missing")))
 }
 
 /// `1 October – 1 November`
@@ -300,24 +278,8 @@ mod tests {
     use crate::clock::parse_rfc3339;
 
     #[test]
-    fn months_of_a_year_are_whole_and_meet() {
-        // B17, B19
+    fn periods_are_named_by_their_days() {
         let at = |text: &str| parse_rfc3339(&format!("{text}T12:00:00Z")).expect("a time");
-        let year = (at("2027-01-31"), at("2028-01-31"));
-        let cases = [
-            ("2027-01-30", None),
-            ("2027-01-31", Some((0, "2027-01-31", "2027-02-28"))),
-            ("2027-02-27", Some((0, "2027-01-31", "2027-02-28"))),
-            ("2027-02-28", Some((1, "2027-02-28", "2027-03-31"))),
-            ("2027-12-31", Some((11, "2027-12-31", "2028-01-31"))),
-            ("2028-01-31", None),
-        ];
-        for (now, expected) in cases {
-            let month = month_of(year, at(now));
-            let expected =
-                expected.map(|(number, from, to)| Month { number, period: (at(from), at(to)) });
-            assert_eq!(month, expected, "{now}");
-        }
-        assert_eq!(days(year), "31 January – 31 January");
+        assert_eq!(days((at("2027-01-31"), at("2028-01-31"))), "31 January – 31 January");
     }
 }

@@ -1,46 +1,26 @@
 //! A subscription, as it was just seen, into our rows and everything that follows from it.
 
-use std::collections::{BTreeMap, HashMap};
-
-use crate::audit::{self, Actor};
+use crate::audit::Actor;
 use crate::blocks::{self, NewBlock};
-use crate::catalog::{self, Resolved, Terms};
-use crate::clock::{Millis, SECOND};
-use crate::config::Config;
+use crate::catalog::{self, Terms};
+use crate::clock::{DAY, Millis, SECOND};
 use crate::credits::{self, NewGrant, Source};
 use crate::db::{Tx, sql};
 use crate::entitlements;
 use crate::entitlements::access::{Standing, Status, judge};
 use crate::error::{Error, Result};
-use crate::mail::{self, Template};
-use crate::orgs;
+use crate::findings::{self, NewFinding};
 use crate::stripe::shapes::Subscription;
 
 use super::allowance;
-
-#[derive(Clone, Debug, sqlx::FromRow)]
-struct Before {
-    status: String,
-    past_due_at: Option<Millis>,
-    ends_at: Option<Millis>,
-}
-
-#[derive(Clone, Debug, sqlx::FromRow)]
-struct ItemRow {
-    item_id: String,
-    price_id: String,
-    version_id: Option<String>,
-    quantity: i64,
-    period_start: Millis,
-    period_end: Millis,
-}
+use super::items::{self, ItemRow, Planned};
+use super::telling::{Before, Change};
 
 /// Writes what was seen, and brings blocks, allowances and entitlements in line with it.
 pub async fn subscription(
     tx: &mut Tx,
     seen: &Subscription,
     org_id: &str,
-    config: &Config,
     now: Millis,
 ) -> Result<()> {
     let status = Status::parse(&seen.status).ok_or_else(|| {
@@ -50,119 +30,60 @@ pub async fn subscription(
     credits::lock_wallet(tx, org_id, now).await?;
     let before = before(tx, &seen.id).await?;
     let plan_before = plan_name(tx, org_id).await?;
-    let items = store_items_after(tx, seen, org_id, before.as_ref(), status, now).await?;
-    let terms = plan_terms(tx, &items).await?;
+    if before.is_none() {
+        insert(tx, seen, org_id, now).await?;
+    }
+    let items = items::store(tx, seen, org_id, now).await?;
+    report_unknown(tx, seen, org_id, &items, now).await?;
+    let (own_plan, terms) = items::plan(tx, &items).await?;
     let past_due_at = past_due_at(tx, before.as_ref(), status, &items, now).await?;
-    store_state(tx, seen, past_due_at, now).await?;
+    let planned = items::planned(seen);
+    store_state(tx, seen, past_due_at, planned.as_ref(), now).await?;
     let standing = judge(status, past_due_at.unwrap_or(now), terms.grace_days, now);
     set_block(tx, seen, org_id, &standing, now).await?;
     if standing.ended {
-        end(tx, seen, org_id, now).await?;
+        allowance::end(tx, org_id, &seen.id, now).await?;
+    } else {
+        trial(tx, seen, org_id, status, &terms, now).await?;
     }
-    if status == Status::Trialing {
-        grant_trial(tx, seen, org_id, &terms, now).await?;
-    }
+    report_several(tx, org_id, now).await?;
     entitlements::derive(tx, org_id, now).await?;
     let plan_after = plan_name(tx, org_id).await?;
-    let change = Change { seen, org_id, before: before.as_ref(), plan_before, plan_after };
-    change.tell(tx, &config.base_url, now).await
+    let change = Change {
+        seen,
+        items: &items,
+        org_id,
+        before: before.as_ref(),
+        standing: &standing,
+        own_plan: own_plan.as_deref(),
+        plan_before: &plan_before,
+        plan_after: &plan_after,
+        planned: planned.as_ref(),
+    };
+    change.tell(tx, now).await
 }
 
 async fn before(tx: &mut Tx, id: &str) -> Result<Option<Before>> {
-    let text = "select status, past_due_at, ends_at from subscriptions where subscription_id = $1";
+    let text = "select status, past_due_at, ends_at, next_items, next_at, trial_told_at
+         from subscriptions where subscription_id = $1";
     tx.optional(sql(text).bind(id)).await
 }
 
-/// Writes the subscription's row, where it is new, and its items; answers the items.
-async fn store_items_after(
-    tx: &mut Tx,
-    seen: &Subscription,
-    org_id: &str,
-    before: Option<&Before>,
-    status: Status,
-    now: Millis,
-) -> Result<Vec<ItemRow>> {
-    if before.is_none() {
-        tracing::info!(id = seen.id, org_id, ?status, "a subscription was seen for the first time");
-        let text = "insert into subscriptions (subscription_id, customer_id, org_id, status, \
-                 created_at, synced_at)
-             values ($1, $2, $3, $4, $5, $6)";
-        let row = sql(text)
-            .bind(&seen.id)
-            .bind(seen.customer.as_deref())
-            .bind(org_id)
-            .bind(&seen.status)
-            .bind(seen.created * SECOND)
-            .bind(now);
-        tx.execute(row).await?;
-    }
-    let select = "select item_id, price_id, version_id, quantity, period_start, period_end
-         from subscription_items where subscription_id = $1";
-    let known: Vec<ItemRow> = tx.all(sql(select).bind(&seen.id)).await?;
-    let ids: Vec<String> = seen.items.data.iter().map(|item| item.price.id.clone()).collect();
-    let prices = catalog::resolve(tx, &ids).await?;
-    let items = read_items(seen, &known, &prices)?;
-    let delete = "delete from subscription_items where subscription_id = $1";
-    tx.execute(sql(delete).bind(&seen.id)).await?;
-    for item in &items {
-        let text = "insert into subscription_items (item_id, subscription_id, price_id, \
-                 version_id, quantity, period_start, period_end)
-             values ($1, $2, $3, $4, $5, $6, $7)";
-        let row = sql(text)
-            .bind(&item.item_id)
-            .bind(&seen.id)
-            .bind(&item.price_id)
-            .bind(item.version_id.as_deref())
-            .bind(item.quantity)
-            .bind(item.period_start)
-            .bind(item.period_end);
-        tx.execute(row).await?;
-    }
-    Ok(items)
-}
-
-/// The items as they are now. Each keeps the version of its tier that was in force when its period
-/// began, so that an edit in Stripe applies from the next one. (B10, C6)
-fn read_items(
-    seen: &Subscription,
-    known: &[ItemRow],
-    prices: &BTreeMap<String, Resolved>,
-) -> Result<Vec<ItemRow>> {
-    let mut items = Vec::new();
-    for item in &seen.items.data {
-        let (start, end) = seen.period(item).ok_or_else(|| {
-            // A13: what is required and absent is an error, never skipped.
-            Error::internal(format!("{} of {} has no period", item.id, seen.id))
-        })?;
-        let period_start = start * SECOND;
-        let pinned = known.iter().find(|row| {
-            row.item_id == item.id
-                && row.price_id == item.price.id
-                && row.period_start == period_start
-        });
-        let current = prices.get(&item.price.id).and_then(|price| price.version_id.clone());
-        if current.is_none() {
-            let (id, price) = (&seen.id, &item.price.id);
-            tracing::error!(id, price, "a subscription to a price that is none of our plans");
-        }
-        items.push(ItemRow {
-            item_id: item.id.clone(),
-            price_id: item.price.id.clone(),
-            version_id: pinned.and_then(|row| row.version_id.clone()).or(current),
-            quantity: item.quantity.unwrap_or(1),
-            period_start,
-            period_end: end * SECOND,
-        });
-    }
-    Ok(items)
-}
-
-/// The terms of the subscription's plan; the usual ones where none of its items is ours.
-async fn plan_terms(tx: &mut Tx, items: &[ItemRow]) -> Result<Terms> {
-    let ids: Vec<String> = items.iter().filter_map(|item| item.version_id.clone()).collect();
-    let mut versions: HashMap<String, catalog::Version> = catalog::versions(tx, &ids).await?;
-    let first = ids.first().and_then(|id| versions.remove(id));
-    Ok(first.map(|version| version.terms).unwrap_or_default())
+async fn insert(tx: &mut Tx, seen: &Subscription, org_id: &str, now: Millis) -> Result<()> {
+    let (id, status) = (&seen.id, &seen.status);
+    tracing::info!(id, org_id, status, "a subscription was seen for the first time");
+    let text = "insert into subscriptions (subscription_id, customer_id, org_id, status, \
+             created_at, synced_at)
+         values ($1, $2, $3, $4, $5, $6)";
+    let row = sql(text)
+        .bind(&seen.id)
+        .bind(seen.customer.as_deref())
+        .bind(org_id)
+        .bind(&seen.status)
+        .bind(seen.created * SECOND)
+        .bind(now);
+    tx.execute(row).await?;
+    Ok(())
 }
 
 /// Since when the money is missing: since the period began that is not paid, or, where the period
@@ -193,11 +114,15 @@ async fn store_state(
     tx: &mut Tx,
     seen: &Subscription,
     past_due_at: Option<Millis>,
+    planned: Option<&Planned>,
     now: Millis,
 ) -> Result<()> {
     let text = "update subscriptions set status = $2, ends_at = $3, trial_end = $4, \
-             past_due_at = $5, ended_at = $6, synced_at = $7 where subscription_id = $1";
+             past_due_at = $5, ended_at = $6, schedule_id = $7, next_items = $8, next_at = $9, \
+             synced_at = $10 where subscription_id = $1";
     let millis = |seconds: Option<i64>| seconds.map(|seconds| seconds * SECOND);
+    let schedule = seen.schedule.as_ref().filter(|found| found.status == "active");
+    let items = planned.map(|planned| serde_json::to_string(&planned.items)).transpose()?;
     let row = sql(text)
         .bind(&seen.id)
         .bind(&seen.status)
@@ -205,6 +130,9 @@ async fn store_state(
         .bind(millis(seen.trial_end))
         .bind(past_due_at)
         .bind(millis(seen.ended_at))
+        .bind(schedule.map(|found| found.id.as_str()))
+        .bind(items)
+        .bind(planned.map(|planned| planned.at))
         .bind(now);
     tx.execute(row).await?;
     Ok(())
@@ -225,23 +153,22 @@ async fn set_block(
     blocks::put(tx, &block, now).await
 }
 
-/// What ends with a subscription: its allowance, unless another one goes on. Packs stay. (B12)
-async fn end(tx: &mut Tx, seen: &Subscription, org_id: &str, now: Millis) -> Result<()> {
-    allowance::close_schedules(tx, &seen.id, now).await?;
-    if super::has_other_live(tx, org_id, &seen.id).await? {
-        return Ok(());
-    }
-    credits::end_allowance(tx, org_id, "the plan ended", now).await
-}
-
-async fn grant_trial(
+/// What may be tried. It stays until what is paid takes its place, or for the plan's grace: the
+/// first invoice after a trial is paid an hour after the trial's end, and nobody shall stand empty
+/// in between. (B4)
+async fn trial(
     tx: &mut Tx,
     seen: &Subscription,
     org_id: &str,
+    status: Status,
     terms: &Terms,
     now: Millis,
 ) -> Result<()> {
-    if !terms.trial_credits.is_positive() {
+    if matches!(status, Status::Unpaid | Status::Paused) {
+        let trial = [Source::Trial];
+        return credits::end_of(tx, org_id, &trial, &seen.id, "the trial ended", now).await;
+    }
+    if status != Status::Trialing || !terms.trial_credits.is_positive() {
         return Ok(());
     }
     let trial = NewGrant {
@@ -250,13 +177,73 @@ async fn grant_trial(
         source: Source::Trial,
         source_ref: seen.id.clone(),
         amount: terms.trial_credits,
-        expires_at: seen.trial_end.map(|end| end * SECOND),
+        expires_at: seen.trial_end.map(|end| end * SECOND + terms.grace_days * DAY),
         payment: None,
         actor: Actor::Stripe,
         reason: "the trial began".to_owned(),
     };
     credits::grant(tx, trial, now).await?;
     Ok(())
+}
+
+/// A price that is none of ours allows nothing; somebody has to look. (C7, C9)
+async fn report_unknown(
+    tx: &mut Tx,
+    seen: &Subscription,
+    org_id: &str,
+    items: &[ItemRow],
+    now: Millis,
+) -> Result<()> {
+    const KIND: &str = "unknown_price";
+    const RESOLVED: &str = "every line is a plan or an add-on";
+    let unknown: Vec<&str> = items
+        .iter()
+        .filter(|item| item.version_id.is_none())
+        .map(|item| item.price_id.as_str())
+        .collect();
+    if unknown.is_empty() {
+        return findings::resolve(tx, KIND, &seen.id, RESOLVED, now).await;
+    }
+    let message = format!(
+        "The subscription pays for {}, which is no plan or add-on of ours, and allows nothing. \
+         Give its product the metadata of a plan, or take it off the subscription.",
+        unknown.join(" and ")
+    );
+    let found = NewFinding {
+        kind: KIND,
+        subject: &seen.id,
+        org_id: Some(org_id),
+        message: &message,
+        detail: None,
+    };
+    findings::record(tx, &found, now).await.map(drop)
+}
+
+/// Two plans at once are both counted, and somebody should look. (B15)
+async fn report_several(tx: &mut Tx, org_id: &str, now: Millis) -> Result<()> {
+    const KIND: &str = "several_subscriptions";
+    let text = "select distinct s.subscription_id from subscriptions s
+         join subscription_items i on i.subscription_id = s.subscription_id
+         join catalog_prices x on x.price_id = i.price_id
+         join catalog_products p on p.product_id = x.product_id
+         where s.org_id = $1 and p.kind = 'plan'
+         and s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
+         order by s.subscription_id";
+    let live: Vec<(String,)> = tx.all(sql(text).bind(org_id)).await?;
+    if live.len() < 2 {
+        return findings::resolve(tx, KIND, org_id, "one plan is left", now).await;
+    }
+    let ids: Vec<String> = live.into_iter().map(|row| row.0).collect();
+    let message = format!(
+        "The org pays for {} plans at once: {}. All of them count; cancel those that were not \
+         meant, and refund them.",
+        ids.len(),
+        ids.join(", ")
+    );
+    let detail = Some(serde_json::json!({ "subscriptions": ids }));
+    let found =
+        NewFinding { kind: KIND, subject: org_id, org_id: Some(org_id), message: &message, detail };
+    findings::record(tx, &found, now).await.map(drop)
 }
 
 /// The name of the plan an org is on, as people know it.
@@ -266,57 +253,4 @@ async fn plan_name(tx: &mut Tx, org_id: &str) -> Result<String> {
         return Ok(name);
     }
     Ok(catalog::free_tier(tx).await?.map_or_else(|| "No plan".to_owned(), |free| free.name))
-}
-
-struct Change<'a> {
-    seen: &'a Subscription,
-    org_id: &'a str,
-    before: Option<&'a Before>,
-    plan_before: String,
-    plan_after: String,
-}
-
-impl Change<'_> {
-    /// Writes a change into the audit trail and tells those who pay. Seeing the same again is no
-    /// change.
-    async fn tell(&self, tx: &mut Tx, base_url: &str, now: Millis) -> Result<()> {
-        let (status, ends_at) = (&self.seen.status, self.seen.ends_at().map(|at| at * SECOND));
-        let moved = self.plan_before != self.plan_after;
-        let status_before = self.before.map(|before| before.status.as_str());
-        let ends_before = self.before.and_then(|before| before.ends_at);
-        if status_before == Some(status) && ends_before == ends_at && !moved {
-            return Ok(());
-        }
-        let detail = serde_json::json!({
-            "status": status,
-            "status_before": status_before,
-            "plan": self.plan_after,
-            "plan_before": self.plan_before,
-            "ends_at": ends_at.map(crate::clock::rfc3339),
-        });
-        let entry = audit::Entry {
-            actor: Actor::Stripe,
-            org_id: Some(self.org_id),
-            action: "subscriptions.change",
-            subject: &self.seen.id,
-            reason: None,
-            detail: Some(detail),
-        };
-        audit::record(tx, &entry, now).await?;
-        let failed = status == "past_due" && status_before != Some("past_due");
-        let ends = ends_at.filter(|at| ends_before.is_none() && *at > now);
-        let letter = match (failed, moved || ends.is_some()) {
-            (true, _) => Template::PaymentFailed { portal_url: format!("{base_url}/billing") },
-            (false, true) => Template::PlanChanged {
-                from: self.plan_before.clone(),
-                to: self.plan_after.clone(),
-                ends_on: ends,
-            },
-            (false, false) => return Ok(()),
-        };
-        for to in orgs::owners_and_billing_emails(tx, self.org_id).await? {
-            mail::send_later(tx, &to, letter.clone(), now).await?;
-        }
-        Ok(())
-    }
 }

@@ -8,6 +8,7 @@ use stripe_billing::billing_portal_session::{
     CreateBillingPortalSessionFlowDataSubscriptionCancel,
     CreateBillingPortalSessionFlowDataSubscriptionUpdate, CreateBillingPortalSessionFlowDataType,
 };
+use stripe_billing::subscription::RetrieveSubscription;
 
 use crate::catalog;
 use crate::customers::{self, checkouts, checkouts::Purchase};
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::orgs::{self, Permission, Who};
 use crate::stripe::inbox::Claim;
-use crate::stripe::shapes::Portal;
+use crate::stripe::shapes::{Portal, Subscription};
 
 use super::{Current, current, portal_configuration, sync};
 
@@ -45,7 +46,7 @@ pub struct Returned {
 }
 
 /// Sends a member to the page where a plan can be paid; answers its address. An org that has a plan
-/// is sent to the portal instead, where it is changed: nobody pays for two.
+/// is sent where it is changed instead: nobody pays for two.
 pub async fn checkout(engine: &Engine, who: &Who, price_id: &str) -> Result<String> {
     orgs::require(who, Permission::ManageBilling)?;
     let prices = catalog::resolve(&mut &engine.db, &[price_id.to_owned()]).await?;
@@ -57,8 +58,13 @@ pub async fn checkout(engine: &Engine, who: &Who, price_id: &str) -> Result<Stri
         return Err(Error::invalid("price", message));
     };
     if let Some(current) = current(&engine.db, &who.org_id).await? {
-        let flow = if current.status == "active" { Flow::ChangePlan } else { Flow::Home };
-        return portal_for(engine, who, flow).await;
+        let base = &engine.config.base_url;
+        let same = current.price_id == price_id;
+        return match current.status.as_str() {
+            "active" | "trialing" if same => Ok(format!("{base}/billing")),
+            "active" | "trialing" => Ok(format!("{base}/billing/change?price={price_id}")),
+            _ => portal_for(engine, who, Flow::Home).await,
+        };
     }
     let trial_days = trial_days(engine, who, price).await?;
     checkouts::open(engine, who, &Purchase::Subscription { trial_days }, price_id).await
@@ -81,15 +87,24 @@ pub async fn portal(engine: &Engine, who: &Who) -> Result<String> {
 
 /// Opens the customer portal at one of its tasks; answers its address.
 pub async fn portal_for(engine: &Engine, who: &Who, flow: Flow) -> Result<String> {
+    let current = current(&engine.db, &who.org_id).await?;
+    open_portal(engine, who, flow_data(flow, current.as_ref())).await
+}
+
+/// Opens the customer portal, at a task or without one; answers its address.
+pub(super) async fn open_portal(
+    engine: &Engine,
+    who: &Who,
+    flow: Option<CreateBillingPortalSessionFlowData>,
+) -> Result<String> {
     orgs::require(who, Permission::ManageBilling)?;
     let customer = customers::ensure(engine, who).await?;
     let base = &engine.config.base_url;
-    let current = current(&engine.db, &who.org_id).await?;
     let mut request = CreateBillingPortalSession::new()
         .customer(customer)
         .configuration(portal_configuration::current(engine).await?)
         .return_url(format!("{base}/billing?from=portal"));
-    if let Some(flow) = flow_data(flow, current.as_ref()) {
+    if let Some(flow) = flow {
         request = request.flow_data(flow);
     }
     // Every opening is a new page: it is used once and lives for minutes.
@@ -128,7 +143,7 @@ pub async fn returned(engine: &Engine, who: &Who, session_id: &str) -> Result<Re
     Ok(Returned { kind: checkout.kind, status: checkout.status })
 }
 
-/// Somebody came back from the portal: look at the org's subscriptions now.
+/// Somebody came back from the portal: look at the org's subscriptions and what was paid for them.
 pub async fn refresh(engine: &Engine, who: &Who) -> Result<()> {
     let text = "select subscription_id from subscriptions
          where org_id = $1 and status not in ('canceled', 'incomplete_expired')
@@ -136,6 +151,12 @@ pub async fn refresh(engine: &Engine, who: &Who) -> Result<()> {
     let rows: Vec<(String,)> = engine.db.all(sql(text).bind(&who.org_id)).await?;
     for (id,) in rows {
         sync::subscription(engine, &id, &Claim::default()).await?;
+        // What was just paid is there when the page is.
+        let request = RetrieveSubscription::new(id);
+        let found: Option<Subscription> = engine.stripe.fetch_optional(&request).await?;
+        if let Some(invoice) = found.and_then(|found| found.latest_invoice) {
+            sync::invoice(engine, &invoice, &Claim::default()).await?;
+        }
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! Invoices: what was billed, for the billing page, and what a paid one includes. Writes
 //! `invoices`.
 
+use std::collections::HashSet;
+
 use crate::clock::{Millis, SECOND};
 use crate::credits;
-use crate::db::{Db, Tx, sql};
+use crate::db::{Db, Reads, Tx, sql};
 use crate::error::Result;
+use crate::refunds::{self, InvoiceState};
 use crate::stripe::shapes::{Invoice, Line};
 
 use super::allowance;
@@ -38,32 +41,64 @@ pub async fn list(db: &Db, org_id: &str, limit: i64) -> Result<Vec<InvoiceRow>> 
     db.all(sql(text).bind(org_id).bind(limit.clamp(1, 100))).await
 }
 
-/// Writes down what was seen. A paid invoice brings the allowances of its items up to what was paid
-/// for them; nothing else ever opens an allowance. (B5, B13)
+/// Those of these invoices that were seen as paid before.
+pub async fn known_paid(reads: &mut impl Reads, ids: &[String]) -> Result<HashSet<String>> {
+    let any = reads.dialect().any("invoice_id", 1);
+    let text = format!("select invoice_id from invoices where status = 'paid' and {any}");
+    let rows: Vec<(String,)> = reads.all(sql(text).bind(ids.to_vec())).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// Writes down what was seen: one invoice or, where it is paid, all paid ones of its subscription
+/// that were not known. They bring the allowances up to what was paid for them, all together;
+/// nothing else ever opens an allowance. (B5, B13)
 pub async fn apply(
     tx: &mut Tx,
-    seen: &Invoice,
-    lines: &[Line],
+    seen: &[(Invoice, Vec<Line>)],
     org_id: &str,
     now: Millis,
 ) -> Result<()> {
-    store(tx, seen, org_id, now).await?;
-    let Some(subscription_id) = seen.subscription().filter(|_| seen.status == "paid") else {
+    for (invoice, _) in seen {
+        store(tx, invoice, org_id, now).await?;
+    }
+    include(tx, seen, org_id, now).await?;
+    for (invoice, _) in seen {
+        let state = InvoiceState {
+            invoice_id: &invoice.id,
+            org_id,
+            customer_id: invoice.customer.as_deref().unwrap_or_default(),
+            currency: &invoice.currency,
+            total: invoice.total,
+            void: matches!(invoice.status.as_str(), "void" | "uncollectible"),
+        };
+        refunds::set_invoice(tx, &state, now).await?;
+    }
+    Ok(())
+}
+
+/// Opens what paid invoices of one subscription include.
+async fn include(
+    tx: &mut Tx,
+    seen: &[(Invoice, Vec<Line>)],
+    org_id: &str,
+    now: Millis,
+) -> Result<()> {
+    let of_plan = |(seen, _): &&(Invoice, Vec<Line>)| seen.status == "paid";
+    let mut paid = seen.iter().filter(of_plan);
+    let Some(subscription_id) = paid.find_map(|(seen, _)| seen.subscription()) else {
         return Ok(());
     };
     credits::lock_wallet(tx, org_id, now).await?;
-    let items = allowance::keep_lines(tx, seen, lines, org_id).await?;
-    let ended = has_ended(tx, subscription_id).await?;
-    if ended && super::has_other_live(tx, org_id, subscription_id).await? {
-        // It came late, and another plan has taken its place: nothing of it can be used any more.
-        return Ok(());
+    let mut any = false;
+    for (invoice, lines) in seen.iter().filter(of_plan) {
+        any |= allowance::keep_lines(tx, invoice, lines, org_id).await?;
     }
-    for item in &items {
-        allowance::set(tx, item, now).await?;
+    if any {
+        allowance::set(tx, org_id, subscription_id, now).await?;
     }
-    if ended {
-        allowance::close_schedules(tx, subscription_id, now).await?;
-        credits::end_allowance(tx, org_id, "the plan ended", now).await?;
+    if has_ended(tx, subscription_id).await? {
+        // It came late: what it included is over already.
+        allowance::end(tx, org_id, subscription_id, now).await?;
     }
     Ok(())
 }

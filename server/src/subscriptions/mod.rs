@@ -4,90 +4,43 @@
 //! Stripe is the truth: nothing here is changed but by looking at it anew. Never grants anything
 //! that is not paid, and never decides what may be used: entitlements and the gate do.
 
+mod addons;
 mod allowance;
 mod apply;
+mod change;
 mod checkout;
+mod current;
 mod invoices;
+mod items;
+mod later;
+mod months;
 mod portal_configuration;
+mod preview;
+mod requests;
+mod seats;
 pub mod sync;
 mod targets;
+mod telling;
 
-use crate::clock::Millis;
-use crate::db::{Db, Tx, sql};
+use crate::clock::{DAY, Millis};
+use crate::db::sql;
 use crate::engine::Engine;
 use crate::entitlements;
-use crate::entitlements::access::{Status, judge};
 use crate::error::Result;
+use crate::stripe::inbox::Claim;
 
-pub use allowance::open_due_months;
+pub use addons::{AddonOffer, QUANTITY_MAX, addons, set_addon};
+pub use change::{Decided, confirm, keep, resume, undo};
 pub use checkout::{Flow, Returned, checkout, portal, portal_for, refresh, returned};
+pub use current::{Current, Extra, Next, currency, current};
 pub use invoices::{InvoiceRow, list as invoices};
+pub use preview::{Preview, When, preview};
+pub use seats::{SEATS_MAX, set_seats};
 
-/// The subscription an org is on, for its pages.
-#[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]
-pub struct Current {
-    /// `sub_…`
-    pub subscription_id: String,
-    /// Stripe's word.
-    pub status: String,
-    /// The plan's name.
-    pub plan: String,
-    /// `price_…`
-    pub price_id: String,
-    /// Minor units for each.
-    pub amount: i64,
-    /// Three lowercase letters.
-    pub currency: String,
-    /// day, week, month or year
-    pub per: Option<String>,
-    /// Every so many of them.
-    pub per_count: i64,
-    /// How many.
-    pub quantity: i64,
-    /// The current period, half open.
-    pub period_start: Millis,
-    /// Its end.
-    pub period_end: Millis,
-    /// When it ends, if an end is set.
-    pub ends_at: Option<Millis>,
-    /// Until when it is tried for free.
-    pub trial_end: Option<Millis>,
-}
-
-impl Current {
-    /// What the customer should know about its state.
-    pub fn message(&self) -> Option<&'static str> {
-        judge(Status::parse(&self.status)?, 0, 0, 0).message
-    }
-}
-
-/// The subscription that gives an org its plan; none on the free tier.
-pub async fn current(db: &Db, org_id: &str) -> Result<Option<Current>> {
-    let text = "select s.subscription_id, s.status, p.name as plan, i.price_id, x.amount, \
-             x.currency, x.per, x.per_count, i.quantity, i.period_start, i.period_end, s.ends_at, \
-             s.trial_end
-         from subscriptions s
-         join subscription_items i on i.subscription_id = s.subscription_id
-         join catalog_prices x on x.price_id = i.price_id
-         join catalog_products p on p.product_id = x.product_id
-         where s.org_id = $1 and p.kind = 'plan'
-         and s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
-         order by p.rank desc, s.created_at desc, i.item_id limit 1";
-    db.optional(sql(text).bind(org_id)).await
-}
-
-/// Whether an org has another subscription that is not over.
-async fn has_other_live(tx: &mut Tx, org_id: &str, than: &str) -> Result<bool> {
-    let text = "select subscription_id from subscriptions
-         where org_id = $1 and subscription_id <> $2
-         and status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') limit 1";
-    Ok(tx.optional::<(String,)>(sql(text).bind(org_id).bind(than)).await?.is_some())
-}
-
-/// What comes with time alone: months of yearly plans begin, and forgiveness ends. Answers how
-/// much was done.
+/// What comes with time alone: months of yearly plans begin, forgiveness ends, and the end of a
+/// trial comes near. Answers how much was done.
 pub async fn turn(engine: &Engine) -> Result<usize> {
-    let mut done = open_due_months(engine).await?;
+    let mut done = months::open_due(engine).await?;
     let now = engine.clock.now();
     for org_id in entitlements::overdue(&mut &engine.db, now).await? {
         let mut tx = engine.db.begin().await?;
@@ -95,5 +48,23 @@ pub async fn turn(engine: &Engine) -> Result<usize> {
         tx.commit().await?;
         done += 1;
     }
+    for id in trials_to_tell(engine, now).await? {
+        match sync::subscription(engine, &id, &Claim::default()).await {
+            Ok(_) => done += 1,
+            Err(error) => tracing::warn!(id, "the trial's end could not be looked at: {error}"),
+        }
+    }
     Ok(done)
+}
+
+/// Trials that end within three days and of which nobody was told: Stripe says so by an event, and
+/// events may be lost.
+async fn trials_to_tell(engine: &Engine, now: Millis) -> Result<Vec<String>> {
+    let text = "select subscription_id from subscriptions
+         where status = 'trialing' and trial_told_at is null and ends_at is null
+         and trial_end > $1 and trial_end <= $2 and synced_at < trial_end - $3
+         order by trial_end limit 20";
+    let row = sql(text).bind(now).bind(now + 3 * DAY).bind(3 * DAY);
+    let rows: Vec<(String,)> = engine.db.all(row).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }

@@ -4,28 +4,31 @@
 //! customer's ticket, looks, and writes in one transaction together with the mark of the events
 //! that caused it. Overtaken by a newer look, it looks again.
 
-use stripe_billing::invoice::RetrieveInvoice;
+use stripe_billing::InvoiceStatus;
+use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::subscription::RetrieveSubscription;
+use stripe_billing::subscription_schedule::RetrieveSubscriptionSchedule;
 use stripe_checkout::checkout_session::RetrieveCheckoutSession;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
-use crate::catalog;
-use crate::customers::{self, Belongs, LOOKS_MAX, Synced, checkouts};
-use crate::db::{Tx, sql};
+use crate::customers::look::{LOOKS_MAX, Look, finish, know_prices};
+use crate::customers::{Synced, checkouts};
+use crate::db::sql;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::stripe::inbox::{self, Claim, Status};
-use crate::stripe::shapes::{Invoice, Line, Metadata, Session, Subscription};
+use crate::stripe::inbox::Claim;
+use crate::stripe::shapes::{Invoice, Line, Metadata, Schedule, Session, Subscription};
 use crate::topups;
 
 use super::{apply, invoices};
 
 /// Brings a subscription up to date.
 pub async fn subscription(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced> {
-    let mut look = Look::default();
+    let mut look = Look::of(claim);
     for _ in 0..LOOKS_MAX {
         let ticket = look.ticket(engine).await?;
-        let request = RetrieveSubscription::new(id.to_owned());
+        let expand = vec!["schedule".to_owned()];
+        let request = RetrieveSubscription::new(id.to_owned()).expand(expand);
         let Some(found) = engine.stripe.fetch_optional::<_, Subscription>(&request).await? else {
             return missing(engine, id, claim).await;
         };
@@ -40,7 +43,7 @@ pub async fn subscription(engine: &Engine, id: &str, claim: &Claim) -> Result<Sy
         let Some(ticket) = ticket else { continue };
         know_prices(engine, &prices).await?;
         let Some((mut tx, org_id)) = look.write(engine, ticket).await? else { continue };
-        apply::subscription(&mut tx, &found, &org_id, &engine.config, engine.clock.now()).await?;
+        apply::subscription(&mut tx, &found, &org_id, engine.clock.now()).await?;
         return finish(engine, tx, claim).await;
     }
     Err(Error::Unavailable)
@@ -48,17 +51,18 @@ pub async fn subscription(engine: &Engine, id: &str, claim: &Claim) -> Result<Sy
 
 /// Brings an invoice up to date, and the allowances that it paid for.
 pub async fn invoice(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced> {
-    let mut look = Look::default();
+    let mut look = Look::of(claim);
     for _ in 0..LOOKS_MAX {
         let ticket = look.ticket(engine).await?;
         let request = RetrieveInvoice::new(id.to_owned());
         let Some(found) = engine.stripe.fetch_optional::<_, Invoice>(&request).await? else {
             return missing(engine, id, claim).await;
         };
-        let lines = every_line(engine, &found).await?;
-        let prices: Vec<String> =
-            lines.iter().filter_map(|line| line.price()).map(str::to_owned).collect();
         let customer = found.customer.clone();
+        let seen = with_those_before(engine, found).await?;
+        let lines = seen.iter().flat_map(|(_, lines)| lines);
+        let prices: Vec<String> =
+            lines.filter_map(|line| line.price()).map(str::to_owned).collect();
         if let Some(verdict) =
             look.belongs(engine, customer.as_deref(), &Metadata::new(), &prices).await?
         {
@@ -67,7 +71,7 @@ pub async fn invoice(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced>
         let Some(ticket) = ticket else { continue };
         know_prices(engine, &prices).await?;
         let Some((mut tx, org_id)) = look.write(engine, ticket).await? else { continue };
-        invoices::apply(&mut tx, &found, &lines, &org_id, engine.clock.now()).await?;
+        invoices::apply(&mut tx, &seen, &org_id, engine.clock.now()).await?;
         return finish(engine, tx, claim).await;
     }
     Err(Error::Unavailable)
@@ -75,7 +79,7 @@ pub async fn invoice(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced>
 
 /// Brings a checkout up to date: grants a paid pack, or looks at the subscription it made.
 pub async fn session(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced> {
-    let mut look = Look::default();
+    let mut look = Look::of(claim);
     for _ in 0..LOOKS_MAX {
         let ticket = look.ticket(engine).await?;
         let expand = vec!["line_items".to_owned()];
@@ -106,90 +110,28 @@ pub async fn session(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced>
     Err(Error::Unavailable)
 }
 
+/// Brings the subscription that a schedule is about up to date.
+pub async fn schedule(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced> {
+    let request = RetrieveSubscriptionSchedule::new(id.to_owned());
+    let found: Option<Schedule> = engine.stripe.fetch_optional(&request).await?;
+    match found.and_then(|found| found.subscription.or(found.released_subscription)) {
+        Some(subscription_id) => subscription(engine, &subscription_id, claim).await,
+        None => missing(engine, id, claim).await,
+    }
+}
+
 /// A checkout for a plan changes nothing by itself: the subscription and the invoice that it made
 /// do, and are looked at with tickets of their own.
 async fn plan_session(engine: &Engine, seen: &Session, claim: &Claim) -> Result<Synced> {
     if let Some(id) = &seen.subscription {
-        subscription(engine, id, &Claim::default()).await?;
+        subscription(engine, id, &claim.aside()).await?;
     }
     if let Some(id) = &seen.invoice {
-        invoice(engine, id, &Claim::default()).await?;
+        invoice(engine, id, &claim.aside()).await?;
     }
     let mut tx = engine.db.begin().await?;
     checkouts::close(&mut tx, seen, engine.clock.now()).await?;
     finish(engine, tx, claim).await
-}
-
-/// What is known of the customer while looking.
-#[derive(Default)]
-struct Look {
-    customer: Option<String>,
-    org_id: String,
-}
-
-impl Look {
-    /// The ticket for this look; none before the customer is known.
-    async fn ticket(&self, engine: &Engine) -> Result<Option<i64>> {
-        match &self.customer {
-            Some(customer) => customers::take_ticket(engine, customer).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Learns whose the object is. An answer means that it is nobody's that we know, and why. (A10,
-    /// A11, C9)
-    async fn belongs(
-        &mut self,
-        engine: &Engine,
-        customer: Option<&str>,
-        label: &Metadata,
-        prices: &[String],
-    ) -> Result<Option<Synced>> {
-        if self.customer.as_deref() == customer && customer.is_some() {
-            return Ok(None);
-        }
-        let belongs = match customer {
-            Some(customer) => customers::resolve(engine, customer, label).await?,
-            None => Belongs::Unlabelled,
-        };
-        Ok(match belongs {
-            Belongs::Ours(org_id) => {
-                self.customer = customer.map(str::to_owned);
-                self.org_id = org_id;
-                None
-            }
-            Belongs::Foreign => Some(Synced::Foreign),
-            Belongs::Unmatched(reason) => Some(Synced::Unmatched(reason)),
-            Belongs::Unlabelled => {
-                let ours = catalog::resolve(&mut &engine.db, prices).await?;
-                Some(match ours.keys().next() {
-                    None => Synced::Foreign,
-                    Some(price) => Synced::Unmatched(format!(
-                        "{} bought our {price}, but says nothing about an org",
-                        customer.unwrap_or("nobody")
-                    )),
-                })
-            }
-        })
-    }
-
-    /// Opens the transaction in which this look is written; none when it was overtaken.
-    async fn write(&self, engine: &Engine, ticket: i64) -> Result<Option<(Tx, String)>> {
-        let customer = self.customer.as_deref().unwrap_or_default();
-        let mut tx = engine.db.begin().await?;
-        match customers::apply_ticket(&mut tx, customer, ticket).await? {
-            true => Ok(Some((tx, self.org_id.clone()))),
-            false => Ok(None),
-        }
-    }
-}
-
-/// Effects and the mark of the events that asked for them become durable together. (A6)
-async fn finish(engine: &Engine, mut tx: Tx, claim: &Claim) -> Result<Synced> {
-    inbox::settle(&mut tx, claim, Status::Processed, engine.clock.now()).await?;
-    tx.commit().await?;
-    engine.wake.notify_one();
-    Ok(Synced::Done)
 }
 
 /// Stripe has nothing of that id. Of ours nothing ever disappears (subscriptions end, drafts are
@@ -203,13 +145,35 @@ async fn missing(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced> {
     finish(engine, tx, claim).await
 }
 
-/// A price that was made a moment ago may be sold before we heard of it.
-async fn know_prices(engine: &Engine, prices: &[String]) -> Result<()> {
-    let known = catalog::resolve(&mut &engine.db, prices).await?;
-    if prices.iter().any(|price| !known.contains_key(price)) {
-        catalog::refresh(engine).await?;
+/// An invoice with its lines and, where it is paid, every paid one of the same subscription that is
+/// not known as paid yet, oldest first. What a period includes follows from all of its changes: to
+/// know of a move up and not of the move down before it would count too much. (B2, B7)
+async fn with_those_before(engine: &Engine, found: Invoice) -> Result<Vec<(Invoice, Vec<Line>)>> {
+    let mut all = match found.subscription().filter(|_| found.status == "paid") {
+        None => vec![found],
+        Some(subscription_id) => {
+            let page = |after: Option<String>| {
+                let request = ListInvoice::new().subscription(subscription_id).limit(100);
+                let request = request.status(InvoiceStatus::Paid);
+                after.into_iter().fold(request, |request, after| request.starting_after(after))
+            };
+            let mut paid: Vec<Invoice> = engine.stripe.every(page).await?;
+            let ids: Vec<String> = paid.iter().map(|invoice| invoice.id.clone()).collect();
+            let known = invoices::known_paid(&mut &engine.db, &ids).await?;
+            paid.retain(|invoice| invoice.id != found.id && !known.contains(&invoice.id));
+            // Newest first as listed, and of one moment the later one first.
+            let place = paid.iter().position(|invoice| invoice.created <= found.created);
+            paid.insert(place.unwrap_or(paid.len()), found);
+            paid.reverse();
+            paid
+        }
+    };
+    let mut with_lines = Vec::with_capacity(all.len());
+    for invoice in all.drain(..) {
+        let lines = every_line(engine, &invoice).await?;
+        with_lines.push((invoice, lines));
     }
-    Ok(())
+    Ok(with_lines)
 }
 
 /// All lines of an invoice; the invoice itself carries the first few.

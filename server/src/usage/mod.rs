@@ -1,12 +1,16 @@
 //! Usage: what was used, when, by whom and for how much. Owns `usages` and
-//! `member_uses`.
+//! `member_uses`, and (in [`billed`]) `billed_sums`.
 //!
 //! Written only in the transaction that charges it: by the gate, and by the ledger when a hold is
 //! charged because its time is over. Knows no rules.
 
+mod billed;
 mod listing;
 mod summary;
 
+pub use billed::{
+    Behind, BilledChanges, BilledKey, BilledSum, behind, count_billed, set_lined, unlined,
+};
 pub use listing::{GroupBy, UsageGroup, UsageQuery, groups, list};
 pub use summary::{DayMeter, Projection, RunLine, by_day, of_run, project};
 
@@ -46,6 +50,14 @@ pub struct Usage {
     pub overage: Credits,
     /// How much of that became a debt.
     pub debt: Credits,
+    /// What of it is billed in money, in millionths of a minor unit.
+    pub billed: i64,
+    /// To what: `sub_…` or `contract_…`.
+    pub billed_to: Option<String>,
+    /// Three lowercase letters.
+    pub billed_currency: Option<String>,
+    /// The beginning of the period that it is billed in.
+    pub billed_from: Option<Millis>,
     /// The workflow it belongs to.
     pub run: Option<String>,
     /// The member who used it.
@@ -75,7 +87,7 @@ impl Usage {
     }
 }
 
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 27] = [
     "id",
     "org_id",
     "seq",
@@ -89,6 +101,10 @@ const COLUMNS: [&str; 23] = [
     "credits",
     "overage",
     "debt",
+    "billed",
+    "billed_to",
+    "billed_currency",
+    "billed_from",
     "run",
     "member",
     "api_key_id",
@@ -163,6 +179,10 @@ pub async fn save(tx: &mut Tx, usages: &[Usage]) -> Result<()> {
             usage.credits.into(),
             usage.overage.into(),
             usage.debt.into(),
+            usage.billed.into(),
+            usage.billed_to.clone().into(),
+            usage.billed_currency.clone().into(),
+            usage.billed_from.into(),
             usage.run.clone().into(),
             usage.member.clone().into(),
             usage.api_key_id.clone().into(),

@@ -2,6 +2,8 @@
 //!
 //! Its signing secret cannot be asked for; whether it is right shows by the events that arrive.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
@@ -11,24 +13,63 @@ use crate::stripe::shapes::List;
 
 /// What the endpoint must be sent. A missed event is found again by the poll, minutes later; of
 /// these none should be missed.
-pub const EVENTS: [&str; 17] = [
+pub const EVENTS: [&str; 56] = [
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+    "charge.refund.updated",
+    "charge.refunded",
     "checkout.session.async_payment_failed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.completed",
     "checkout.session.expired",
+    "credit_note.created",
+    "credit_note.updated",
+    "credit_note.voided",
     "customer.deleted",
     "customer.subscription.created",
     "customer.subscription.deleted",
     "customer.subscription.paused",
+    "customer.subscription.pending_update_applied",
+    "customer.subscription.pending_update_expired",
     "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
     "customer.subscription.updated",
     "customer.updated",
+    "invoice.created",
+    "invoice.finalized",
+    "invoice.marked_uncollectible",
     "invoice.paid",
+    "invoice.payment_action_required",
     "invoice.payment_failed",
+    "invoice.updated",
+    "invoice.voided",
+    "payment_intent.canceled",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.succeeded",
+    "payment_method.attached",
+    "payment_method.automatically_updated",
+    "payment_method.detached",
+    "payment_method.updated",
     "price.created",
+    "price.deleted",
     "price.updated",
     "product.created",
+    "product.deleted",
     "product.updated",
+    "refund.created",
+    "refund.failed",
+    "refund.updated",
+    "subscription_schedule.aborted",
+    "subscription_schedule.canceled",
+    "subscription_schedule.completed",
+    "subscription_schedule.created",
+    "subscription_schedule.released",
+    "subscription_schedule.updated",
 ];
 
 #[derive(Deserialize)]
@@ -47,7 +88,8 @@ impl StripeRequest for ListEndpoints {
     type Output = miniserde::json::Value;
 
     fn build(&self) -> RequestBuilder {
-        RequestBuilder::new(StripeMethod::Get, "/webhook_endpoints").query(&[("limit", "100")])
+        let query = BTreeMap::from([("limit", "100")]);
+        RequestBuilder::new(StripeMethod::Get, "/webhook_endpoints").query(&query)
     }
 }
 

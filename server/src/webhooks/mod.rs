@@ -5,18 +5,26 @@
 
 pub mod endpoint;
 mod process;
+mod stuck;
 
 use crate::clock::Millis;
 use crate::customers;
-use crate::db::Tx;
+use crate::db::{Reads, Tx};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::findings::{self, NewFinding};
 use crate::stripe::envelope::{self, Envelope};
-use crate::stripe::inbox::{self, Status};
+use crate::stripe::inbox::{self, Arrived, Status};
 use crate::stripe::signature::{self, Refusal};
 
-pub use crate::stripe::inbox::{list, replay, replay_failed};
+pub use self::stuck::{DEAD, UNMATCHED, report};
+pub use crate::stripe::inbox::{
+    find, list, replay, replay_failed, stuck as count_stuck, waiting_since,
+};
 pub use process::process_due;
+
+/// The kind of finding that events of the other mode make.
+pub const MODE_MISMATCH: &str = "mode_mismatch";
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +64,18 @@ pub async fn receive(engine: &Engine, header: Option<&str>, body: &[u8]) -> Resu
         std::str::from_utf8(body).map_err(|_| Error::invalid("body", "The body is not UTF-8."))?;
     let event = envelope::parse(body)
         .map_err(|error| Error::invalid("body", format!("The body is not an event: {error}.")))?;
-    let mut tx = engine.db.begin().await?;
-    let received = keep(&mut tx, &event, text, &Arrival::now(engine, "webhook")).await?;
-    tx.commit().await?;
+    let arrival = Arrival::now(engine, "webhook");
+    let (status, payload) = judge(&mut &engine.db, &event, text, &arrival).await?;
+    if status == Status::ModeMismatch {
+        let mut tx = engine.db.begin().await?;
+        let received = keep(&mut tx, &event, text, &arrival).await?;
+        tx.commit().await?;
+        return Ok(received);
+    }
+    let (source, at) = (arrival.source, arrival.at);
+    let new = engine.inbox.keep(Arrived { event, payload, status, source, at }).await?;
     engine.wake.notify_one();
-    Ok(received)
+    Ok(Received { new, status })
 }
 
 /// Stripe signs with the real time, however far the development clock was moved; what stands in for
@@ -82,22 +97,52 @@ pub async fn keep(
     payload: &str,
     arrival: &Arrival,
 ) -> Result<Received> {
+    let (status, payload) = judge(tx, event, payload, arrival).await?;
+    let (source, at) = (arrival.source, arrival.at);
+    let new = inbox::store(tx, event, payload.as_deref(), status, source, at).await?;
+    if new && status == Status::ModeMismatch {
+        report_mode(tx, event, arrival).await?;
+    }
+    Ok(Received { new, status })
+}
+
+/// What an event is to be kept as, and what of it.
+async fn judge(
+    reads: &mut impl Reads,
+    event: &Envelope,
+    payload: &str,
+    arrival: &Arrival,
+) -> Result<(Status, Option<String>)> {
     let status = if event.livemode != arrival.live {
-        // I15, A12
-        tracing::error!(id = event.id, "an event of the other Stripe mode: kept, without effect");
         Status::ModeMismatch
     } else if process::is_acted_on(&event.kind) {
-        Status::Pending
+        return Ok((Status::Pending, Some(payload.to_owned())));
     } else {
         Status::Ignored
     };
     // Whose an event is that nothing acts on is never looked up; unless its customer is known to be
     // ours, what it says is not kept. (F13)
     let known = match &event.customer_id {
-        Some(customer) => customers::org_of(tx, customer).await?.is_some(),
+        Some(customer) => customers::org_of(reads, customer).await?.is_some(),
         None => false,
     };
-    let payload = (status == Status::Pending || known).then_some(payload);
-    let new = inbox::store(tx, event, payload, status, arrival.source, arrival.at).await?;
-    Ok(Received { new, status })
+    Ok((status, known.then(|| payload.to_owned())))
+}
+
+/// One finding for all events of the other mode: an endpoint or a secret is set up wrongly. (I15,
+/// A12)
+async fn report_mode(tx: &mut Tx, event: &Envelope, arrival: &Arrival) -> Result<()> {
+    let (theirs, ours) = if event.livemode { ("live", "test") } else { ("test", "live") };
+    let message = format!(
+        "Events of Stripe's {theirs} mode come here, but this database serves {ours} mode. They \
+         are kept without effect; correct the endpoint, or its secret, in Stripe's {theirs} mode."
+    );
+    let found = NewFinding {
+        kind: MODE_MISMATCH,
+        subject: theirs,
+        org_id: None,
+        message: &message,
+        detail: Some(serde_json::json!({ "event": event.id, "type": event.kind })),
+    };
+    findings::record(tx, &found, arrival.at).await.map(drop)
 }

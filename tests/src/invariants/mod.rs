@@ -1,6 +1,8 @@
 //! What must stay true, looked up in the rows after every story, independently of the code that
-//! wrote them. What only a story can show (I12, I14) is not asked here.
+//! wrote them. What only a story can show (I14) is not asked here.
 
+mod backs;
+mod billed;
 mod books;
 mod burn;
 
@@ -14,12 +16,14 @@ pub async fn invariants(db: &Db) -> Vec<String> {
         let rows: Vec<(String,)> = db.all(sql(text)).await.expect("the rows are read");
         broken.extend(rows.into_iter().map(|(subject,)| format!("{rule}: {subject}")));
     }
+    broken.extend(backs::check(db).await);
+    broken.extend(billed::check(db).await);
     broken.extend(decisions(db).await);
     broken
 }
 
 /// Each is one statement that answers what breaks it.
-const RULES: [(&str, &str); 14] = [
+const RULES: [(&str, &str); 16] = [
     (
         "I4 the parts of open holds make up what a wallet holds",
         "select wallets.org_id from wallets
@@ -84,6 +88,21 @@ const RULES: [(&str, &str); 14] = [
         "I11 an alert is told once",
         "select org_id from alerts
          group by org_id, kind, period_start, threshold, arming having count(*) > 1",
+    ),
+    (
+        "E1 one recharge of an org is under way",
+        "select org_id from recharge_attempts
+         where status in ('open', 'processing', 'requires_action')
+         group by org_id having count(*) > 1",
+    ),
+    (
+        "E4 a recharge grants when it is paid, once, and never before",
+        "select recharge_attempts.id from recharge_attempts
+         left join payments on payments.payment_id = recharge_attempts.payment_intent_id
+         left join grants on grants.source_kind = 'pack'
+             and grants.source_ref = recharge_attempts.payment_intent_id
+         where (recharge_attempts.status = 'succeeded') <>
+             (payments.payment_id is not null and grants.id is not null)",
     ),
     (
         "I13 only decisions and successes are stored",

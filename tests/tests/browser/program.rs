@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tests::Database;
+use tests::{Database, Stripe};
 
 /// The product, running.
 pub struct Program {
@@ -59,10 +59,12 @@ impl Program {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Ends it, and its database.
+    /// Ends it, and its database; fails if the simulator inside spoke otherwise than Stripe does.
     pub async fn end(mut self) {
+        let misfits = Stripe::at(&self.stripe).misfits().await;
         self.kill();
         self.database.remove().await;
+        assert!(misfits.is_empty(), "Stripe does not speak so:\n{}", misfits.join("\n"));
     }
 
     async fn ready(&mut self) {

@@ -24,7 +24,8 @@ pub struct Ground {
     folder: TempDir,
     /// The database.
     pub database: Database,
-    simulator: u16,
+    /// Where the simulator is, or will be.
+    pub simulator: u16,
 }
 
 impl Ground {
@@ -53,6 +54,11 @@ impl Ground {
             eprintln!("SQLite serves one process: the story is told by one.");
         }
         servers
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The program, about to be started in the folder.

@@ -95,7 +95,7 @@ async fn top_up(ground: &Ground, wallet: &mut Wallet, key: &str) {
 }
 
 /// `TURNPIKE_SEED`, to live through the same again, or another one every time.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("TURNPIKE_SEED").ok();
     given.map_or_else(rand::random, |text| text.parse().expect("TURNPIKE_SEED is a number"))
 }

@@ -8,6 +8,7 @@ mod customer;
 mod drain;
 mod ground;
 mod kills;
+mod lives;
 mod load;
 mod outage;
 mod races;

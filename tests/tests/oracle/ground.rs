@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tests::Database;
 
 use super::order::Rows;
-use super::rules::{CARD, FEATURE, MODELS};
+use super::rules::{CARD, FEATURE, MODELS, OVERAGE_PRICE};
 use super::wallet::Terms;
 use super::words::{self, Gift, TICK, Tick, middle_of};
 
@@ -121,11 +121,13 @@ impl Ground {
         let org = "insert into orgs (id, name, created_at) values ($1, 'Oracle', $2)";
         tx.execute(sql(org).bind(&id).bind(created)).await.expect("made");
         let plan = "insert into org_plans (org_id, tier, tier_name, version_id, subscription_id,
-                 status, period_start, period_end, overage_allowed, overage_price, derived_at)
+                 status, period_start, period_end, overage_allowed, overage_price, currency,
+                 derived_at)
              values ($1, 'oracle', 'Oracle', 'ver_oracle', 'sub_oracle', 'active', $2, $3, $4,
-                 1000000, $2)";
+                 $5, 'usd', $2)";
         let plan = sql(plan).bind(&id).bind(created).bind(clock::add_months(created, 1));
-        tx.execute(plan.bind(terms.overage)).await.expect("made");
+        let plan = plan.bind(terms.overage).bind(OVERAGE_PRICE * 1_000_000);
+        tx.execute(plan).await.expect("made");
         let mut lines = vec![("feature", FEATURE, None)];
         lines.extend(MODELS.map(|model| ("model", model, None)));
         lines.extend(terms.limits.iter().map(|(name, most)| ("limit", &**name, Some(*most))));

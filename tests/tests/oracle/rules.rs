@@ -32,6 +32,9 @@ pub const METERS: [Meter; 4] = [
     },
 ];
 
+/// What a credit past every grant is billed, in minor units.
+pub const OVERAGE_PRICE: i64 = 2;
+
 /// The same for the engine.
 pub const CARD: &str = r#"version = "oracle"
 [meters.text]

@@ -149,6 +149,8 @@ pub struct Used {
     pub from: Vec<(String, i64)>,
     pub overage: i64,
     pub debt: i64,
+    /// What is billed in money, in millionths of a minor unit.
+    pub billed: i64,
     pub hold: Option<String>,
     /// Whether its hold was over when it was captured.
     pub late: bool,
@@ -240,6 +242,7 @@ fn used(body: &Value) -> Option<Used> {
         from: from.collect::<Option<_>>()?,
         overage: credits(&body["overage"])?,
         debt: credits(&body["debt"])?,
+        billed: billed(&body["billed"])?,
         hold: text(&body["hold"]),
         late: body["late"].as_bool()?,
         reversed: !body["reversed_at"].is_null(),
@@ -247,6 +250,14 @@ fn used(body: &Value) -> Option<Used> {
         warned: warned(body)?,
         balance: balance(&body["balance"])?,
     })
+}
+
+/// Nothing where nothing is said of it.
+fn billed(told: &Value) -> Option<i64> {
+    match told.is_null() {
+        true => Some(0),
+        false => (told["currency"] == "usd").then(|| credits(&told["amount"]))?,
+    }
 }
 
 fn held(body: &Value) -> Option<Held> {

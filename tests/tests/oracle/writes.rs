@@ -276,12 +276,13 @@ impl Wallet {
     fn show_use(&self, place: usize, warned: bool) -> Outcome {
         let Use { credits, from, overage, debt, hold, late, reversed, at, .. } =
             self.uses[place].clone();
-        let balance = self.balance();
+        let (balance, billed) = (self.balance(), overage * rules::OVERAGE_PRICE);
         Outcome::Used(Used {
             credits,
             from,
             overage,
             debt,
+            billed,
             hold,
             late,
             reversed,

@@ -386,7 +386,8 @@ async fn a_correction_downwards_is_nothing_that_a_refund_took_back() {
     tx.commit().await.expect("committed");
     adjust(&world.engine, wanted(org, -30, "k")).await.expect("taken");
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    credits::claw_back(&mut tx, org, "pi_1", credits_of(10), now).await.expect("clawed");
+    let tenth = credits::Share::of(1, 10);
+    credits::claw_back(&mut tx, org, "pi_1", tenth, now).await.expect("clawed");
     tx.commit().await.expect("committed");
     assert_eq!(program.available().await, "60");
     world.end().await;

@@ -41,11 +41,11 @@ async fn freeze(world: &World, org_id: &str, payment: &str, frozen: bool) {
     tx.commit().await.expect("committed");
 }
 
-async fn take_back(world: &World, org_id: &str, payment: &str, target: i64) {
+async fn take_back(world: &World, org_id: &str, payment: &str, percent: i64) {
     let now = world.engine.clock.now();
-    let target = Credits::from_whole(target).expect("fits");
+    let share = credits::Share::of(percent, 100);
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    credits::claw_back(&mut tx, org_id, payment, target, now).await.expect("taken back");
+    credits::claw_back(&mut tx, org_id, payment, share, now).await.expect("taken back");
     tx.commit().await.expect("committed");
 }
 

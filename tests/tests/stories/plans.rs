@@ -2,8 +2,7 @@
 //! caught while they run, in a database that has grown, and each of them has to find its rows by
 //! an index.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 use server::api_keys::Scope;
@@ -12,12 +11,10 @@ use server::gate;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use tests::{Person, Program, World, WorldOptions};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::calls::{batch, capture_of, extend, held_for, hold_with, id, look, release, reverse};
+use crate::caught;
 
 /// Orgs that were here before.
 const ORGS: i64 = 5000;
@@ -26,7 +23,7 @@ const EACH: i64 = 8;
 
 /// Tables that grow, in the order in which they can be filled: the rows of each, its columns, and
 /// what stands in them for the row `i` of the org `o`.
-const GROWING: [(&str, i64, &str, &str); 10] = [
+const GROWING: [(&str, i64, &str, &str); 11] = [
     ("orgs", 1, "id, name, created_at", "o, 'Bulk', i"),
     (
         "wallets",
@@ -85,55 +82,18 @@ const GROWING: [(&str, i64, &str, &str); 10] = [
         "'bulk' || i, o, 'bulk' || i, 'bulk', 200, '{}', 'allowed', i",
     ),
     ("counters", EACH, "org_id, name, window_start, used", "o, 'requests_per_day', i, 1"),
+    (
+        "recharge_settings",
+        1,
+        "org_id, enabled, threshold, price_id, monthly_max, failures, next_at, updated_at,
+         updated_by",
+        "o, true, 1, (select min(price_id) from catalog_prices), 1, 0, 0, 0, 'bulk'",
+    ),
 ];
-
-/// What the story runs in, so that its statements are told from those of its neighbours.
-const SPAN: &str = "plans";
-
-static CAUGHT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// Catches the statements that run within the span.
-struct Catcher;
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Catcher {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target() == "sqlx::query" || metadata.name() == SPAN
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let scope = context.event_scope(event);
-        if !scope.is_some_and(|mut scope| scope.any(|span| span.name() == SPAN)) {
-            return;
-        }
-        let mut text = Text::default();
-        event.record(&mut text);
-        let text = if text.whole.is_empty() { text.summary } else { text.whole };
-        CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).insert(text.trim().to_owned());
-    }
-}
-
-/// A statement's text, which is only its summary where it is short.
-#[derive(Default)]
-struct Text {
-    summary: String,
-    whole: String,
-}
-
-impl Visit for Text {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "summary" => value.clone_into(&mut self.summary),
-            "db.statement" => value.clone_into(&mut self.whole),
-            _ => (),
-        }
-    }
-
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-}
 
 #[tokio::test]
 async fn no_statement_of_the_hot_path_or_the_ledger_reads_a_growing_table_from_end_to_end() {
-    let registry = tracing_subscriber::registry().with(Catcher);
+    let registry = tracing_subscriber::registry().with(caught::Catcher);
     tracing::subscriber::set_global_default(registry).expect("nobody else listens");
     let options = WorldOptions::nothing_free().limits("requests_per_day = 1000");
     let world = World::with(options).await;
@@ -151,8 +111,7 @@ async fn no_statement_of_the_hot_path_or_the_ledger_reads_a_growing_table_from_e
     read(&program, &usage).await;
     visit(&person).await;
     drop(within);
-    let caught = std::mem::take(&mut *CAUGHT.lock().unwrap_or_else(PoisonError::into_inner));
-    let caught: Vec<String> = caught.into_iter().filter(|text| is_planned(text)).collect();
+    let caught: Vec<String> = caught::take().into_iter().filter(|text| is_planned(text)).collect();
     for (table, ..) in GROWING {
         let named = caught.iter().any(|text| words(text).any(|word| word == table));
         assert!(named, "no statement about {table} was caught: {caught:#?}");

@@ -21,8 +21,9 @@ const WARNINGS_DENIED: [&str; 3] = ["--", "-D", "warnings"];
 const HOUSE_RULES: &str = "house_rules";
 const BROWSER: &str = "browser";
 const ORACLE: &str = "oracle";
+const CONVERGENCE: &str = "convergence";
 /// The integration tests that are no stories.
-const APART: [&str; 3] = [HOUSE_RULES, BROWSER, ORACLE];
+const APART: [&str; 4] = [HOUSE_RULES, BROWSER, ORACLE, CONVERGENCE];
 
 /// One part of the verification.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
@@ -41,6 +42,8 @@ pub enum Part {
     Postgres,
     /// Random stories that the engine and a plain model must agree on, on both engines.
     Oracle,
+    /// Lives at Stripe whose events come in any order, twice or never, on both engines.
+    Convergence,
     /// The stories lived in a browser, on both engines.
     Browser,
     /// A project made from this one builds, passes its tests, and bears its own name.
@@ -111,7 +114,8 @@ impl Verification<'_> {
                 self.need_server()?;
                 self.test(&self.stories()?, Engine::Postgres)
             }
-            Part::Oracle => self.oracle(),
+            Part::Oracle => self.on_both(ORACLE),
+            Part::Convergence => self.on_both(CONVERGENCE),
             Part::Browser => self.browser(),
             Part::Template => template::verify(self.ws),
         }
@@ -149,17 +153,17 @@ impl Verification<'_> {
     }
 
     /// The same comparison on either engine, each with its time.
-    fn oracle(&mut self) -> Result<()> {
+    fn on_both(&mut self, name: &str) -> Result<()> {
         let begun = Instant::now();
-        let on_sqlite = self.test(&[ORACLE], Engine::Sqlite);
-        println!("the oracle on sqlite: {}", spoken(begun.elapsed()));
+        let on_sqlite = self.test(&[name], Engine::Sqlite);
+        println!("{name} on sqlite: {}", spoken(begun.elapsed()));
         if process::interrupted() {
             return on_sqlite;
         }
         self.need_postgres()?;
         let begun = Instant::now();
-        let on_postgres = self.test(&[ORACLE], Engine::Postgres);
-        println!("the oracle on postgres: {}", spoken(begun.elapsed()));
+        let on_postgres = self.test(&[name], Engine::Postgres);
+        println!("{name} on postgres: {}", spoken(begun.elapsed()));
         on_sqlite.and(on_postgres)
     }
 
@@ -192,7 +196,7 @@ impl Verification<'_> {
         if self.long {
             cargo.env("TURNPIKE_LONG", "1");
         }
-        if names == [ORACLE] {
+        if names == [ORACLE] || names == [CONVERGENCE] {
             // It tells its seed and how much it compared.
             cargo.args(["--", "--nocapture"]);
         }

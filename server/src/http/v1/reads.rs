@@ -79,6 +79,8 @@ pub struct UsageBody {
     credits: Credits,
     overage: Credits,
     debt: Credits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billed: Option<gate::Billed>,
     hold: Option<String>,
     late: bool,
     run: Option<String>,
@@ -121,7 +123,7 @@ pub async fn entitlements(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<EntitlementsBody>, ApiError> {
     Query::parse(raw.as_deref(), &[])?;
-    let entitled = entitlements::of(&engine.db, &caller.org_id).await?;
+    let entitled = entitlements::of(&engine.db, &caller.org_id, engine.clock.now()).await?;
     Ok(Json(entitlements_body(&entitled)?))
 }
 
@@ -194,6 +196,7 @@ fn group_by(word: &str) -> Result<GroupBy, ApiError> {
 fn usage_body(usage: Usage) -> Result<UsageBody, crate::error::Error> {
     Ok(UsageBody {
         object: "usage",
+        billed: gate::billed(std::slice::from_ref(&usage)),
         quantity: RawValue::from_string(usage.quantity().to_string())?,
         metadata: usage.metadata.map(RawValue::from_string).transpose()?,
         id: usage.id,

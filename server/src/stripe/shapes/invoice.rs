@@ -19,6 +19,9 @@ pub struct Invoice {
     pub number: Option<String>,
     /// Minor units.
     pub total: i64,
+    /// What is to be paid of it, in minor units: the customer's balance is taken off.
+    #[serde(default, deserialize_with = "nullable")]
+    pub amount_due: i64,
     /// Three lowercase letters.
     pub currency: String,
     /// Stripe's page for it.
@@ -61,6 +64,8 @@ pub struct Line {
     pub id: String,
     /// Minor units, before discounts and taxes.
     pub amount: i64,
+    /// What it is for, as it is written on the invoice.
+    pub description: Option<String>,
     /// How many.
     pub quantity: Option<i64>,
     /// What it pays for.

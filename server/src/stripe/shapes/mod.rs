@@ -4,6 +4,10 @@
 //! named), strict where something does: a missing status or period is an error, never a guess.
 
 mod invoice;
+mod invoice_item;
+mod method;
+mod money;
+mod subscription;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +15,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 pub use invoice::{Invoice, Line, Period};
+pub use invoice_item::InvoiceItem;
+pub use method::{Card, InvoiceSettings, PaymentMethod};
+pub use money::{Charge, CreditNote, Dispute, InvoicePayment, PaymentError, PaymentIntent, Refund};
+pub use subscription::{
+    CurrentPhase, Item, Phase, PhaseDiscount, PhaseItem, Schedule, Subscription,
+};
 
 /// A page of a list.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,7 +47,23 @@ macro_rules! identified {
         }
     )*};
 }
-identified!(Product, Price, Line, Event);
+identified!(
+    Product,
+    Price,
+    Line,
+    Event,
+    InvoiceItem,
+    Charge,
+    CreditNote,
+    Dispute,
+    InvoicePayment,
+    PaymentIntent,
+    Refund,
+    Customer,
+    Subscription,
+    Invoice,
+    Session
+);
 
 /// The metadata key whose value says whose product an object belongs to.
 pub const TAG: &str = "product";
@@ -140,50 +166,9 @@ pub struct Customer {
     /// Our tag and the org's id.
     #[serde(default, deserialize_with = "nullable")]
     pub metadata: Metadata,
-}
-
-/// `sub_…`
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Subscription {
-    /// Its id.
-    pub id: String,
-    /// Whose it is.
-    #[serde(deserialize_with = "reference")]
-    pub customer: Option<String>,
-    /// Stripe's word.
-    pub status: String,
-    /// Its lines.
-    pub items: List<Item>,
-    /// Ends at that time, in seconds.
-    pub cancel_at: Option<i64>,
-    /// Ends with the period.
+    /// How its invoices are paid.
     #[serde(default, deserialize_with = "nullable")]
-    pub cancel_at_period_end: bool,
-    /// When it ended.
-    pub ended_at: Option<i64>,
-    /// Until when it is tried for free.
-    pub trial_end: Option<i64>,
-    /// In seconds.
-    pub created: i64,
-    /// Our keys.
-    #[serde(default, deserialize_with = "nullable")]
-    pub metadata: Metadata,
-    /// Where the period was before it moved to the items.
-    current_period_start: Option<i64>,
-    current_period_end: Option<i64>,
-}
-
-/// `si_…`
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Item {
-    /// Its id.
-    pub id: String,
-    /// What is paid.
-    pub price: Named,
-    /// How many; absent for metered prices.
-    pub quantity: Option<i64>,
-    current_period_start: Option<i64>,
-    current_period_end: Option<i64>,
+    pub invoice_settings: InvoiceSettings,
 }
 
 /// An object of which only the id is read.
@@ -191,20 +176,6 @@ pub struct Item {
 pub struct Named {
     /// Its id.
     pub id: String,
-}
-
-impl Subscription {
-    /// An item's period in seconds: its own, or the subscription's in shapes before it moved. (A13)
-    pub fn period(&self, item: &Item) -> Option<(i64, i64)> {
-        let start = item.current_period_start.or(self.current_period_start)?;
-        Some((start, item.current_period_end.or(self.current_period_end)?))
-    }
-
-    /// When it ends, in seconds, if an end is set: the flexible and the classic way of saying so.
-    pub fn ends_at(&self) -> Option<i64> {
-        let ends = self.items.data.iter().filter_map(|item| self.period(item)).map(|p| p.1);
-        self.cancel_at.or_else(|| self.cancel_at_period_end.then(|| ends.max()).flatten())
-    }
 }
 
 /// `cs_…`

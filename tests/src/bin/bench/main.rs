@@ -14,6 +14,7 @@ mod fill;
 mod load;
 mod memory;
 mod outcome;
+mod payments;
 mod product;
 mod program;
 mod report;
@@ -34,6 +35,8 @@ use visitor::Script;
 
 /// Connections that ask for preflight at a steady rate, and how often each does.
 const STEADY: (usize, Duration) = (8, Duration::from_millis(10));
+/// Connections that deliver webhooks, and how often each does.
+const DELIVERIES: (usize, Duration) = (8, Duration::from_millis(40));
 /// The ledgers that consume is measured on, besides the one that the wallets' opening leaves.
 const LEDGERS: [u64; 2] = [1_000_000, 10_000_000];
 
@@ -96,9 +99,16 @@ impl Bench {
         for row in self.settings.rows.clone() {
             let measured = match row {
                 Row::Ledger => self.ledgers()?,
+                Row::Webhook => self.webhooks()?,
+                Row::Way => vec![self.runtime.block_on(payments::ways(&self.product))?],
+                Row::Drain => vec![self.runtime.block_on(payments::backlog(&mut self.product))?],
+                Row::Reconcile => self.runtime.block_on(payments::reconcile(&mut self.product))?,
                 Row::Alone | Row::AloneHot | Row::Sql | Row::SqlHot => vec![self.bare(row)?],
                 _ => self.over_http(row)?,
             };
+            if matches!(row, Row::Way | Row::Drain | Row::Reconcile) {
+                measured.iter().for_each(|outcome| progress(&report::line(outcome)));
+            }
             self.outcomes.extend(measured);
         }
         Ok(())
@@ -137,6 +147,19 @@ impl Bench {
         };
         let program = if row == Row::Program { self.product.program()? } else { None };
         let outcomes = load::run(row, &self.settings, &self.product, program.as_ref(), &plans)?;
+        outcomes.iter().for_each(|outcome| progress(&report::line(outcome)));
+        Ok(outcomes)
+    }
+
+    /// Deliveries at a steady rate, while the worker acts on them.
+    fn webhooks(&mut self) -> Result<Vec<Outcome>> {
+        let customers = self.runtime.block_on(payments::known_customers(&mut self.product))?;
+        let (connections, pause) = DELIVERIES;
+        let rate = connections as u128 * 1_000 / pause.as_millis();
+        let name = format!("webhooks, {rate} a second");
+        let script = Script::Webhook(&customers);
+        let plans = [Plan { name, script, connections, every: Some(pause) }];
+        let outcomes = load::run(Row::Webhook, &self.settings, &self.product, None, &plans)?;
         outcomes.iter().for_each(|outcome| progress(&report::line(outcome)));
         Ok(outcomes)
     }

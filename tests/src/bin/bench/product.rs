@@ -37,8 +37,7 @@ pub struct Product {
     pub pattern: Pattern,
     /// Where the database works.
     pub database: cpu::Database,
-    worker: JoinHandle<()>,
-    stop: watch::Sender<bool>,
+    worker: Option<(JoinHandle<()>, watch::Sender<bool>)>,
 }
 
 /// An org with credits, and how a program says that it acts for it.
@@ -73,12 +72,34 @@ impl Product {
         say_hello(&world.url, &secret, &last.org_id).await?;
         fill::tidy(&engine.db).await?;
         world.settle().await;
-        let (stop, stopped) = watch::channel(false);
-        let worker = tokio::spawn(worker::run(engine.clone(), stopped));
         let address = world.url.trim_start_matches("http://").to_owned();
         let run = server::ids::secret().chars().take(12).collect();
         let database = cpu::Database::look(&engine.db).await?;
-        Ok(Self { world, address, run, wallets, key_id, pattern, database, worker, stop })
+        let worker = None;
+        let mut product = Self { world, address, run, wallets, key_id, pattern, database, worker };
+        product.work();
+        Ok(product)
+    }
+
+    /// Lets the worker work.
+    pub fn work(&mut self) {
+        let (stop, stopped) = watch::channel(false);
+        let worker = tokio::spawn(worker::run(self.engine().clone(), stopped));
+        self.worker = Some((worker, stop));
+    }
+
+    /// Lets the worker finish what it has begun, and rest.
+    pub async fn rest(&mut self) {
+        let Some((worker, stop)) = self.worker.take() else { return };
+        stop.send_replace(true);
+        if let Err(error) = worker.await {
+            eprintln!("the worker ended badly: {error}");
+        }
+    }
+
+    /// Where what stands in for Stripe is.
+    pub fn stripe(&self) -> &str {
+        &self.world.stripe
     }
 
     /// The engine, for what is measured without HTTP.
@@ -109,11 +130,8 @@ impl Product {
     }
 
     /// Checks that every book adds up after all of it, and takes the product down.
-    pub async fn end(self) -> Result<()> {
-        self.stop.send_replace(true);
-        if let Err(error) = self.worker.await {
-            eprintln!("the worker ended badly: {error}");
-        }
+    pub async fn end(mut self) -> Result<()> {
+        self.rest().await;
         progress("verifying the ledger");
         let engine = self.world.engine.clone();
         let wrong = credits::verify(&engine.db, None).await;

@@ -7,7 +7,8 @@ pub const USAGE: &str = "usage: bench [options]
   --wallets N       wallets that the spread rows use (10000)
   --ledger ROWS     the largest ledger that consume is measured on, at most 10000000 (1000000)
   --only ROW,ROW    these rows alone: pricing, authorize, preflight, consume, alone, sql, hot,
-                    alone-hot, sql-hot, capture, beside, program, ledger
+                    alone-hot, sql-hot, capture, beside, program, ledger, webhook, way,
+                    drain, reconcile
   --json            the result for programs";
 
 /// What can be measured.
@@ -39,12 +40,21 @@ pub enum Row {
     Program,
     /// Consume on ledgers of several sizes.
     Ledger,
+    /// Webhooks at a steady rate, answered when they are on the disk.
+    Webhook,
+    /// From a subscription at Stripe to its entitlement.
+    Way,
+    /// A backlog of events.
+    Drain,
+    /// Everything compared with Stripe.
+    Reconcile,
 }
 
 impl Row {
-    /// Every row with its word, in the order in which they are measured. The ledger is last, since
-    /// it leaves a larger one behind.
-    pub const ALL: [(&'static str, Self); 13] = [
+    /// Every row with its word, in the order in which they are measured. The ledger comes after
+    /// what it would slow down, since it leaves a larger one behind, and what has to do with Stripe
+    /// last, since it leaves letters to be sent.
+    pub const ALL: [(&'static str, Self); 17] = [
         ("pricing", Self::Pricing),
         ("authorize", Self::Authorize),
         ("preflight", Self::Preflight),
@@ -58,6 +68,10 @@ impl Row {
         ("beside", Self::Beside),
         ("program", Self::Program),
         ("ledger", Self::Ledger),
+        ("webhook", Self::Webhook),
+        ("way", Self::Way),
+        ("drain", Self::Drain),
+        ("reconcile", Self::Reconcile),
     ];
 
     /// Its word.

@@ -2,8 +2,11 @@
 //! together from ready bytes in one buffer.
 
 use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 use crate::connection::{Connection, find};
 use crate::product::Wallet;
@@ -19,6 +22,8 @@ pub enum Script<'a> {
     Consume(&'a [Wallet]),
     /// A hold of twice what is then captured, of each of these wallets in turn.
     Capture(&'a [Wallet]),
+    /// News about each of these customers in turn, signed as Stripe does.
+    Webhook(&'a [String]),
 }
 
 const USE: &str = r#"{"meter":"text","quantity":1}"#;
@@ -81,6 +86,12 @@ impl<'a> Visitor<'a> {
                 let path = format!("/v1/holds/{}/capture", hold_id(hold)?);
                 self.post(&path, wallet, Some("c"), CAPTURED).await?;
             }
+            Script::Webhook(customers) => {
+                let customer = &customers[(self.number + self.round * self.of) % customers.len()];
+                let (keys, number, round) = (self.keys, self.number, self.round);
+                let event = format!("evt_{keys}_{number}_{round}");
+                self.deliver(&event, customer).await?;
+            }
         }
         Ok(())
     }
@@ -109,6 +120,30 @@ impl<'a> Visitor<'a> {
         text.extend_from_slice(body.as_bytes());
         self.connection.ask(text).await
     }
+
+    async fn deliver(&mut self, event: &str, customer: &str) -> Result<()> {
+        let object = format!(r#"{{"id":"{customer}","object":"customer"}}"#);
+        let body =
+            format!(r#"{{"id":"{event}","type":"customer.updated","data":{{"object":{object}}}}}"#);
+        let (host, length, signature) = (self.host, body.len(), signature(&body)?);
+        let text = &mut self.text;
+        text.clear();
+        write!(text, "POST /webhooks/stripe HTTP/1.1\r\nhost: {host}\r\n")?;
+        write!(text, "stripe-signature: {signature}\r\n")?;
+        write!(text, "content-type: application/json\r\ncontent-length: {length}\r\n\r\n")?;
+        text.extend_from_slice(body.as_bytes());
+        self.connection.ask(text).await?;
+        Ok(())
+    }
+}
+
+/// The signature that Stripe would make now.
+fn signature(body: &str) -> Result<String> {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let secret = server::config::SIMULATOR_WEBHOOK_SECRET;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
+    mac.update(format!("{at}.{body}").as_bytes());
+    Ok(format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes())))
 }
 
 /// The id in a hold's body.

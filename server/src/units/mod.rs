@@ -1,5 +1,9 @@
 //! Credits, quantities and money: integers, checked, never floats. Pure.
 
+mod tariff;
+
+pub use tariff::{BILL_MAX, Tariff, minor_units};
+
 use std::fmt;
 use std::str::FromStr;
 

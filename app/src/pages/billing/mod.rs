@@ -1,0 +1,88 @@
+//! `/billing`: the plan and the way to another, packs, the org's own cap, the portal, invoices.
+
+mod backs;
+mod billed;
+mod cap;
+mod card;
+mod change;
+mod choose;
+mod extras;
+mod invoices;
+mod packs;
+mod plan;
+mod recharge;
+
+use leptos::prelude::*;
+use server::auth::{Permission, Who};
+use server::catalog;
+use server::engine::Engine;
+use server::subscriptions::{self, Current};
+
+use super::dashboard::Standing;
+use crate::acts::billing::{BuyPack, SaveCap, Subscribe};
+use crate::acts::plan::{SetAddon, SetSeats};
+use crate::error::AppError;
+use crate::forms;
+use crate::layout::{self, Place};
+use crate::{format, web};
+
+pub use card::card;
+pub use change::change;
+
+/// Invoices shown.
+const INVOICES: i64 = 12;
+
+/// `/billing`
+pub fn billing() -> AnyView {
+    layout::members(Place::Billing, Permission::SeeBilling, content)
+}
+
+async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
+    // Somebody who comes back from the portal may have changed something there: look first.
+    if web::query("from").as_deref() == Some("portal")
+        && let Err(error) = subscriptions::refresh(&engine, &who).await
+    {
+        tracing::warn!("after the portal: {error}");
+    }
+    let currency = subscriptions::currency(&engine.db, &who.org_id).await?;
+    let catalog = catalog::current_in(&engine.db, currency.as_deref()).await?;
+    let current = subscriptions::current(&engine.db, &who.org_id).await?;
+    let standing = Standing::read(&engine, &who.org_id).await?;
+    let invoices = subscriptions::invoices(&engine.db, &who.org_id, INVOICES).await?;
+    let decisions = plan::Forms::read().await?;
+    let seats = forms::state::<SetSeats>().await?;
+    let addon = forms::state::<SetAddon>().await?;
+    let subscribe = forms::state::<Subscribe>().await?;
+    let pack = forms::state::<BuyPack>().await?;
+    let cap = forms::state::<SaveCap>().await?;
+    let billed = billed::card(&engine, &who.org_id).await?;
+    let recharge = recharge::card(&engine, &who, &catalog.packs).await?;
+    let backs = backs::card(&engine, &who.org_id).await?;
+    let compare = view! { <a class="btn" href="/pricing">"Compare plans"</a> };
+    let row = &standing.entitled.plan;
+    let bought = format::credits(standing.bought());
+    Ok(view! {
+        {layout::heading("Billing", plan::summary(current.as_ref(), row), compare.into_any())}
+        {current.as_ref().and_then(Current::message).map(|message| {
+            layout::notice("warn", message.to_owned(), None)
+        })}
+        {match &current {
+            Some(current) => plan::card(current, &decisions),
+            None => choose::plans(&catalog, &subscribe),
+        }}
+        {current.as_ref().map(|current| choose::others(&catalog, current))}
+        <div class="grid">
+            {current.as_ref().and_then(|current| extras::seats(current, &seats))}
+            {current.as_ref().and_then(|current| {
+                extras::addons(current, &subscriptions::addons(&catalog, current), &addon)
+            })}
+            {packs::card(&catalog.packs, &pack, bought)}
+            {cap::card(&standing, &cap)}
+            {recharge}
+        </div>
+        {billed}
+        {invoices::card(&invoices, &decisions.portal, current.is_some())}
+        {backs}
+    }
+    .into_any())
+}

@@ -1,0 +1,76 @@
+//! Packs: what they give, for how long, and the button that buys one.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn as _;
+use server::catalog::Pack;
+use server::units::money;
+
+use crate::acts::billing::BuyPack;
+use crate::forms::{self, FormState};
+use crate::islands::Enhance;
+use crate::pages::plans;
+
+/// The packs on sale, and how much of them the org still holds.
+pub fn card(packs: &[Pack], form: &FormState, bought: String) -> AnyView {
+    if packs.is_empty() {
+        return view! {
+            <section class="card stack" id="packs">
+                <h2>"Credit packs"</h2>
+                <p class="mute">"No pack is on sale at the moment."</p>
+            </section>
+        }
+        .into_any();
+    }
+    let rows: Vec<AnyView> = packs.iter().map(pack_row).collect();
+    let error = form.error("pack").or(form.error("price")).map(str::to_owned);
+    let form_error = forms::form_error(form);
+    view! {
+        <section class="card stack" id="packs" aria-labelledby="packs-title">
+            <div class="row spread">
+                <h2 id="packs-title">"Credit packs"</h2>
+                <span class="mute fine">"You hold " {bought}</span>
+            </div>
+            <Enhance>
+                <form class="stack" method="post" action=BuyPack::url()>
+                    {form_error}
+                    <p class="error" data-error-for="price">{error}</p>
+                    <table class="table">
+                        <thead class="sr">
+                            <tr>
+                                <th>"Pack"</th>
+                                <th>"Per credit"</th>
+                                <th>"Price"</th>
+                            </tr>
+                        </thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                </form>
+            </Enhance>
+            <p class="mute fine">"Paid once on Stripe's page, used after your allowance."</p>
+        </section>
+    }
+    .into_any()
+}
+
+fn pack_row(pack: &Pack) -> AnyView {
+    let (name, id) = (pack.name.clone(), pack.price.id.clone());
+    let price = money(pack.price.amount, &pack.price.currency);
+    let spoken = format!("Buy {name}, {price}");
+    let label = format!("Buy, {price}");
+    view! {
+        <tr>
+            <th scope="row">
+                {name}
+                <br/>
+                <small>{plans::pack_validity(pack)}</small>
+            </th>
+            <td class="num mute">{plans::pack_rate(pack)}</td>
+            <td class="num">
+                <button type="submit" class="btn" name="pack" value=id aria-label=spoken>
+                    {label}
+                </button>
+            </td>
+        </tr>
+    }
+    .into_any()
+}

@@ -1,0 +1,179 @@
+//! The plan that is paid: its state, what happens next, and what can be done about it.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn as _;
+use server::entitlements::PlanRow;
+use server::subscriptions::{Current, Next};
+use server::units::money;
+
+use crate::acts::billing::OpenPortal;
+use crate::acts::plan::{KeepPlan, ResumePlan, UndoChange};
+use crate::format;
+use crate::forms::{self, FormState};
+use crate::islands::Enhance;
+
+/// What went wrong with the last decision about the plan, by the form it was made in.
+pub struct Forms {
+    /// The portal.
+    pub portal: FormState,
+    /// Keeping the plan.
+    pub keep: FormState,
+    /// Resuming it.
+    pub resume: FormState,
+    /// Undoing what is planned.
+    pub undo: FormState,
+}
+
+impl Forms {
+    /// Reads them.
+    pub async fn read() -> Result<Self, crate::error::AppError> {
+        Ok(Self {
+            portal: forms::state::<OpenPortal>().await?,
+            keep: forms::state::<KeepPlan>().await?,
+            resume: forms::state::<ResumePlan>().await?,
+            undo: forms::state::<UndoChange>().await?,
+        })
+    }
+}
+
+/// Plan, price and what happens next, in a sentence.
+pub fn summary(current: Option<&Current>, plan: &PlanRow) -> String {
+    let Some(current) = current else { return format!("{} plan, nothing to pay.", plan.tier_name) };
+    let amount = money(current.total(), &current.currency);
+    let next = match (current.ends_at, current.trial_end) {
+        (Some(end), _) => format!("Ends {}.", format::day(end)),
+        (None, Some(end)) if current.is_trial() => format!("On trial until {}.", format::day(end)),
+        _ => format!("Renews {}.", format::day(current.period_end)),
+    };
+    format!("{}, {amount} {}. {next}", current.plan, every(current))
+}
+
+/// `a month`, `every 3 months`
+fn every(current: &Current) -> String {
+    let per = current.per.as_deref().unwrap_or("period");
+    match current.per_count {
+        1 => format!("a {per}"),
+        count => format!("every {count} {per}s"),
+    }
+}
+
+/// The plan's card.
+pub fn card(current: &Current, state: &Forms) -> AnyView {
+    let status = match (current.status.as_str(), current.ends_at) {
+        ("active" | "trialing", Some(_)) => view! { <span class="badge warn">"Ends"</span> },
+        ("trialing", None) => view! { <span class="badge key">"Trial"</span> },
+        ("active", None) => view! { <span class="badge ok">"Active"</span> },
+        ("paused", _) => view! { <span class="badge warn">"Paused"</span> },
+        _ => view! { <span class="badge bad">"Payment needed"</span> },
+    };
+    let period = format::period(current.period_start, current.period_end);
+    let ends = current.ends_at.map(format::day);
+    let ends = ends.map(|end| view! { <div><dt>"Ends on"</dt><dd>{end}</dd></div> });
+    let label = if current.is_trial() { "Trial (UTC)" } else { "Paid period (UTC)" };
+    view! {
+        <section class="card stack" aria-labelledby="plan">
+            <div class="row spread">
+                <h2 id="plan">{current.plan.clone()}</h2>
+                {status}
+            </div>
+            <dl class="lines">
+                {lines(current)}
+                <div><dt>{label}</dt><dd>{period}</dd></div>
+                {ends}
+            </dl>
+            {current.next.as_ref().map(|next| planned(next, &state.undo))}
+            {forms::form_error(&state.portal)}
+            {forms::form_error(&state.keep)}
+            {forms::form_error(&state.resume)}
+            <div class="row">{buttons(current)}</div>
+            <p class="mute fine">
+                "A move up applies at once, a move down at the end of the paid period. After \
+                 cancelling, the plan runs to the end of that period, and bought credits stay."
+            </p>
+        </section>
+    }
+    .into_any()
+}
+
+/// What is paid, line by line.
+fn lines(current: &Current) -> Vec<AnyView> {
+    let line = |name: String, amount: i64, quantity: i64| {
+        let each = money(amount, &current.currency);
+        let price = match quantity {
+            1 => format!("{each} {}", every(current)),
+            _ => format!("{quantity} × {each} {}", every(current)),
+        };
+        view! { <div><dt>{name}</dt><dd>{price}</dd></div> }.into_any()
+    };
+    let name = if current.per_seat { "Seats" } else { "Price" };
+    let plan = line(name.to_owned(), current.amount, current.quantity);
+    let extras = current.extras.iter();
+    let extras = extras.map(|extra| line(extra.name.clone(), extra.amount, extra.quantity));
+    std::iter::once(plan).chain(extras).collect()
+}
+
+/// What happens at the end of the period, and the way back.
+fn planned(next: &Next, undo: &FormState) -> AnyView {
+    let text = format!("Changes to {} on {}.", next.label, format::day(next.on));
+    view! {
+        <div class="notice info" role="status">
+            <div>
+                <p>{text}</p>
+                {forms::form_error(undo)}
+            </div>
+            <Enhance>
+                <form method="post" action=UndoChange::url()>
+                    <button type="submit" class="btn small">"Keep what I have"</button>
+                    <p class="error" role="alert" data-error-for=""></p>
+                </form>
+            </Enhance>
+        </div>
+    }
+    .into_any()
+}
+
+fn buttons(current: &Current) -> Vec<AnyView> {
+    let changes = current.may_change().is_ok();
+    let link = || view! { <a class="btn primary" href="#plans">"Change plan"</a> }.into_any();
+    let mut buttons = Vec::new();
+    match current.status.as_str() {
+        "active" | "trialing" if changes => buttons.push(link()),
+        "active" | "trialing" => {}
+        "paused" => {
+            buttons.push(act(ResumePlan::url(), "Resume the plan", "btn primary"));
+        }
+        _ => buttons.push(portal_button("", "Pay the open invoice", "btn primary")),
+    }
+    buttons.push(portal_button("card", "Change card", "btn"));
+    buttons.push(match current.ends_at {
+        Some(_) => act(KeepPlan::url(), "Keep the plan", "btn"),
+        None => portal_button("cancel", "Cancel plan", "btn"),
+    });
+    buttons
+}
+
+fn act(url: &'static str, label: &'static str, class: &'static str) -> AnyView {
+    view! {
+        <Enhance>
+            <form method="post" action=url>
+                <button type="submit" class=class>{label}</button>
+                <p class="error" role="alert" data-error-for=""></p>
+            </form>
+        </Enhance>
+    }
+    .into_any()
+}
+
+/// A button that opens Stripe's portal at one of its tasks.
+pub fn portal_button(task: &'static str, label: &'static str, class: &'static str) -> AnyView {
+    view! {
+        <Enhance>
+            <form method="post" action=OpenPortal::url()>
+                <input type="hidden" name="task" value=task/>
+                <button type="submit" class=class>{label}</button>
+                <p class="error" role="alert" data-error-for=""></p>
+            </form>
+        </Enhance>
+    }
+    .into_any()
+}

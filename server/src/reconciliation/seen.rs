@@ -1,0 +1,160 @@
+//! What Stripe has: its lists, a hundred objects a call, never a call for each customer.
+
+use futures::try_join;
+use serde::{Deserialize, Serialize};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+
+use crate::clock::{Millis, SECOND};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::stripe::shapes::{Customer, Identified, Invoice, Metadata, Session, Subscription};
+
+/// Everything that is compared.
+pub struct Seen {
+    /// Those that are not deleted.
+    pub customers: Vec<Customer>,
+    /// All of them, whatever their status.
+    pub subscriptions: Vec<Subscription>,
+    /// Since the day from which on is compared; so are the rest.
+    pub invoices: Vec<Invoice>,
+    /// Complete ones.
+    pub sessions: Vec<Session>,
+    /// Payments.
+    pub payments: Vec<Payment>,
+    /// Refunds.
+    pub refunds: Vec<Back>,
+    /// Disputes.
+    pub disputes: Vec<Back>,
+    /// Credit notes.
+    pub credit_notes: Vec<Back>,
+}
+
+/// `pi_…`
+#[derive(Clone, Debug, Deserialize)]
+pub struct Payment {
+    /// Its id.
+    pub id: String,
+    /// Stripe's word.
+    pub status: String,
+    /// Our keys.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+}
+
+impl Payment {
+    /// A value of its metadata.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.metadata.as_ref()?.get(key).map(String::as_str)
+    }
+}
+
+/// A refund, a dispute or a credit note.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Back {
+    /// Its id.
+    pub id: String,
+    /// Stripe's word.
+    pub status: Option<String>,
+    customer: Option<String>,
+    charge: Option<Charge>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Charge {
+    Whole {
+        customer: Option<String>,
+    },
+    #[expect(dead_code, reason = "only that it is not the whole charge is read of it")]
+    Named(String),
+}
+
+impl Back {
+    /// Whose money it was.
+    pub fn customer(&self) -> Option<&str> {
+        match &self.charge {
+            Some(Charge::Whole { customer }) => customer.as_deref(),
+            _ => self.customer.as_deref(),
+        }
+    }
+}
+
+impl Identified for Payment {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Identified for Back {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Page {
+    #[serde(skip)]
+    path: &'static str,
+    limit: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<Created>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    expand: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starting_after: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Created {
+    gte: i64,
+}
+
+impl StripeRequest for Page {
+    type Output = miniserde::json::Value;
+
+    fn build(&self) -> RequestBuilder {
+        RequestBuilder::new(StripeMethod::Get, self.path).query(self)
+    }
+}
+
+/// Reads all lists, beside each other; the queue before Stripe keeps its pace.
+pub async fn everything(engine: &Engine, since: Millis) -> Result<Seen> {
+    let all = |path| Page { path, limit: 100, ..Page::default() };
+    let since = Some(Created { gte: since / SECOND });
+    let recent = |path| Page { created: since.clone(), ..all(path) };
+    let of_charges = |path| Page { expand: vec!["data.charge"], ..recent(path) };
+    let subscriptions = Page { status: Some("all"), ..all("/subscriptions") };
+    let lines = vec!["data.line_items"];
+    let sessions = Page { status: Some("complete"), expand: lines, ..recent("/checkout/sessions") };
+    let (customers, subscriptions, invoices, sessions, payments, refunds, disputes, credit_notes) =
+        try_join!(
+            list(engine, all("/customers")),
+            list(engine, subscriptions),
+            list(engine, recent("/invoices")),
+            list(engine, sessions),
+            list(engine, recent("/payment_intents")),
+            list(engine, of_charges("/refunds")),
+            list(engine, of_charges("/disputes")),
+            list(engine, recent("/credit_notes")),
+        )?;
+    Ok(Seen {
+        customers,
+        subscriptions,
+        invoices,
+        sessions,
+        payments,
+        refunds,
+        disputes,
+        credit_notes,
+    })
+}
+
+async fn list<T>(engine: &Engine, page: Page) -> Result<Vec<T>>
+where
+    T: Identified + serde::de::DeserializeOwned + Send,
+{
+    engine.stripe.every(|starting_after| Page { starting_after, ..page.clone() }).await
+}
