@@ -43,6 +43,12 @@ pub fn with_unit(amount: Credits) -> String {
     format!("{} {unit}", credits(amount))
 }
 
+/// With a capital letter in front, as a cell of a table begins.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The price of one credit, from millionths of a minor unit: `$0.012`. At least the currency's own
 /// decimals, at most six.
 pub fn unit_price(micros_of_minor: i64, currency: &str) -> String {

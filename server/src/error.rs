@@ -39,7 +39,7 @@ pub enum Error {
     /// Stripe refused, or did not answer: the same act may be tried again with its key.
     #[error("Stripe: {message}")]
     Stripe {
-        /// Stripe's own code, or `timeout`, `network`, `unreadable`.
+        /// Stripe's own code, or `timeout`, `network`, `unreadable`, `incomplete`.
         code: String,
         /// What Stripe said.
         message: String,

@@ -3,6 +3,8 @@
 //! A pack is granted when Stripe says that it is paid, never before, and once per payment however
 //! often and by whichever way we hear of it.
 
+use std::collections::BTreeMap;
+
 use crate::audit::{self, Actor};
 use crate::autorecharge::{self, Pause};
 use crate::catalog::{self, Resolved};
@@ -12,6 +14,7 @@ use crate::customers::checkouts::{self, Purchase};
 use crate::db::{Db, Tx, sql};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::findings::{self, NewFinding};
 use crate::mail::{self, Template};
 use crate::orgs::{self, Permission, Who};
 use crate::refunds;
@@ -66,13 +69,11 @@ pub async fn settle(tx: &mut Tx, session: &Session, org_id: &str, now: Millis) -
     let ids: Vec<String> =
         lines.iter().filter_map(|line| Some(line.price.as_ref()?.id.clone())).collect();
     let prices = catalog::resolve(tx, &ids).await?;
+    report_unknown(tx, session, org_id, &prices, now).await?;
     let mut bought = false;
     for (line, index) in lines.iter().zip(0usize..) {
         let price = line.price.as_ref().and_then(|price| prices.get(&price.id));
-        let Some(pack) = price.filter(|price| price.kind == "pack") else {
-            tracing::error!(session = session.id, "a paid line is none of our packs: not granted");
-            continue;
-        };
+        let Some(pack) = price.filter(|price| price.kind == "pack") else { continue };
         let quantity = line.quantity.unwrap_or(1).max(1);
         let each = pack.credits.unwrap_or_default();
         let credits = each.micros().checked_mul(quantity).map(Credits::from_micros);
@@ -96,6 +97,39 @@ pub async fn settle(tx: &mut Tx, session: &Session, org_id: &str, now: Millis) -
         autorecharge::resume(tx, org_id, &[Pause::Authentication], now).await?;
     }
     Ok(())
+}
+
+/// What was paid for and is none of our packs gives nothing; somebody has to look. (C7, C9)
+async fn report_unknown(
+    tx: &mut Tx,
+    session: &Session,
+    org_id: &str,
+    prices: &BTreeMap<String, Resolved>,
+    now: Millis,
+) -> Result<()> {
+    const KIND: &str = "unknown_price";
+    let lines = session.line_items.iter().flat_map(|lines| &lines.data);
+    let unknown: Vec<&str> = lines
+        .filter_map(|line| Some(line.price.as_ref()?.id.as_str()))
+        .filter(|price| prices.get(*price).is_none_or(|price| price.kind != "pack"))
+        .collect();
+    if unknown.is_empty() {
+        return findings::resolve(tx, KIND, &session.id, "every line is a pack", now).await;
+    }
+    let message = format!(
+        "{} was paid, which is no pack of ours, and gave nothing. Put its product and price right \
+         and replay the event of {}, or refund it; dismiss this if it is sold without credits.",
+        unknown.join(" and "),
+        session.id
+    );
+    let found = NewFinding {
+        kind: KIND,
+        subject: &session.id,
+        org_id: Some(org_id),
+        message: &message,
+        detail: Some(serde_json::json!({ "prices": unknown })),
+    };
+    findings::record(tx, &found, now).await.map(drop)
 }
 
 /// The payment is the source of the grant. Nothing to pay leaves no payment, but a session.

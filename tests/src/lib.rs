@@ -2,6 +2,7 @@
 //! mailbox, with people as clients. Built from what production builds; nothing of ours is mocked.
 
 mod database;
+pub mod hook;
 mod invariants;
 pub mod lives;
 mod page;
@@ -10,6 +11,7 @@ mod program;
 mod shop;
 mod site;
 mod stripe;
+mod wire;
 mod world;
 
 pub use database::Database;
@@ -20,4 +22,5 @@ pub use program::{Answer, Program};
 pub use shop::Shop;
 pub use site::Site;
 pub use stripe::Stripe;
+pub use wire::Wire;
 pub use world::{World, WorldOptions};

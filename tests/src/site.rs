@@ -3,10 +3,18 @@
 
 use std::net::SocketAddr;
 
+use server::api_keys::{self, NewKey, Scope};
+use server::audit::Actor;
+use server::auth::accounts::{self, SignUp};
 use server::config::Config;
+use server::db::sql;
 use server::engine::Engine;
+use server::{catalog, worker};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+/// Later than any life: what comes round by itself would find what Stripe has not told yet.
+const NEVER: i64 = 40_000_000_000_000;
 
 /// A running copy.
 pub struct Site {
@@ -35,6 +43,47 @@ impl Site {
             axum::serve(listener, service).await.expect("served");
         });
         Self { engine, url: format!("http://{address}"), task }
+    }
+
+    /// Puts the example catalog on sale and takes in the first org; answers its id and the secret
+    /// of a key. What Stripe knows is asked by nobody from here on unless a test does.
+    pub async fn open(&self) -> (String, String) {
+        let engine = &self.engine;
+        let file = catalog::CatalogFile::parse(catalog::BUILT_IN).expect("a catalog");
+        let options = catalog::PushOptions { dry_run: false, live: false };
+        catalog::push(engine, &file, options).await.expect("pushed");
+        catalog::refresh(engine).await.expect("refreshed");
+        let form = SignUp {
+            name: "Ada".to_owned(),
+            email: "ada@example.com".to_owned(),
+            password: "a good long passphrase".to_owned(),
+            org_name: None,
+        };
+        let identity = accounts::sign_up(engine, form).await.expect("signed up");
+        let key = NewKey {
+            org: Some(identity.org_id.clone()),
+            name: "lives".to_owned(),
+            scopes: vec![Scope::Read, Scope::Use],
+            created_by: Actor::System,
+        };
+        let off = sql("insert into schedules (name, due_at) \
+             values ('stripe.events', $1), ('stripe.reconcile', $1)");
+        let now = engine.clock.now();
+        let mut tx = engine.db.begin().await.expect("a transaction");
+        let (_, secret) = api_keys::create(&mut tx, key, false, now).await.expect("a key");
+        tx.execute(off.bind(NEVER)).await.expect("put off");
+        tx.commit().await.expect("committed");
+        worker::run_once(engine).await.expect("the worker runs");
+        (identity.org_id, secret)
+    }
+
+    /// Time passes for the copy, and not for Stripe.
+    pub async fn passes(&self, seconds: i64) {
+        let engine = &self.engine;
+        let mut tx = engine.db.begin().await.expect("a transaction");
+        engine.clock.advance(&mut tx, seconds).await.expect("moved");
+        tx.commit().await.expect("committed");
+        engine.clock.refresh(&engine.db).await.expect("seen");
     }
 
     /// Sees the time as the database has it, as the worker does every moment.

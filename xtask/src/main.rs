@@ -44,9 +44,9 @@ enum Command {
     Dev,
     /// Run what continuous integration runs, all of it or the parts named.
     Verify {
-        /// The parts to run, in the order they are listed (default: all).
+        /// The parts to run, in the order they are listed (default: all but peers and sandbox).
         parts: Vec<verify::Part>,
-        /// Let what repeats repeat for long: the oracle, the kills.
+        /// Let what repeats repeat for long (the oracle, shuffles, kills), and ask the peers.
         #[arg(long)]
         long: bool,
     },

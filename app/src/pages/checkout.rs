@@ -26,10 +26,24 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         "subscription" => plan.paid,
         _ => balance.grants.iter().any(|grant| grant.source == "pack"),
     };
+    let newest = subscriptions::invoices(&engine.db, &who.org_id, 1).await?;
+    let paid = newest.first().is_some_and(|invoice| invoice.status == "paid");
     Ok(match (returned.status.as_str(), arrived) {
         ("complete", true) if returned.kind == "subscription" => {
             let title = format!("You are on {}", plan.tier_name);
-            outcome(&title, &format!("Your payment went through. {have}"))
+            match plan.status.as_str() {
+                "trialing" => {
+                    let end = plan.period_end.map(format::day).unwrap_or_default();
+                    let title = format!("Your trial of {} has begun", plan.tier_name);
+                    outcome(&title, &format!("Nothing was charged. It runs until {end}. {have}"))
+                }
+                _ if paid => outcome(&title, &format!("Your payment went through. {have}")),
+                _ => {
+                    let about = "Your bank confirms the payment within some days; the plan's \
+                                 credits come with it.";
+                    outcome(&title, &format!("{about} {have}"))
+                }
+            }
         }
         ("complete", true) => outcome("Your credits are here", &format!("Thank you. {have}")),
         ("expired", _) => {

@@ -5,6 +5,7 @@ use server::auth::{Permission, Who};
 use server::credits::{self, Grant, Movement, Page};
 use server::engine::Engine;
 use server::gate;
+use server::units::Credits;
 
 use super::dashboard::stat;
 use crate::error::AppError;
@@ -32,6 +33,10 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     };
     let included = sum(|source| matches!(source, "allowance" | "free"));
     let bought = sum(|source| source == "pack");
+    let given: Credits = sum(|source| !matches!(source, "allowance" | "free" | "pack"));
+    let given = given
+        .is_positive()
+        .then(|| stat("Other", format::credits(given), "given, agreed or carried over".to_owned()));
     let debt = balance.debt;
     let granted = format!("of {}", format::with_unit(balance.allowance.granted));
     let owed = debt.is_positive().then(|| {
@@ -47,6 +52,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
                 {stat("Available now", format::credits(balance.available), "credits".to_owned())}
                 {stat("Allowance", format::credits(included), granted)}
                 {stat("Packs", format::credits(bought), "credits left of them".to_owned())}
+                {given}
                 {stat("Held by running work", format::credits(balance.held), "credits".to_owned())}
                 {owed}
             </dl>
@@ -67,7 +73,7 @@ fn next_expiries(grants: &[Grant]) -> AnyView {
             let expires = grant.expires_at.map_or("Never".to_owned(), format::stamp);
             view! {
                 <tr>
-                    <th scope="row">{grant.reason.clone()}</th>
+                    <th scope="row">{format::sentence(&grant.reason)}</th>
                     <td class="num">{format::credits(grant.remaining)}</td>
                     <td class="num">{expires}</td>
                 </tr>
@@ -138,7 +144,7 @@ fn row(movement: &Movement) -> AnyView {
                 <span class="wide">{format::time(at)}</span>
             </td>
             <th scope="row">
-                {movement.cause.clone()}
+                {format::sentence(&movement.cause)}
                 <br/>
                 <small>{spoken(&movement.kind).to_owned()} {usage}</small>
             </th>
@@ -162,8 +168,8 @@ fn spoken(kind: &str) -> &str {
         "reverse" => "Taken back",
         "expire" => "Lapsed",
         "debt_paid" => "Paid what was owed",
-        "claw_back" => "Taken back with its payment",
-        "reinstate" => "Returned with its payment",
+        "claw_back" => "Credits taken back",
+        "reinstate" => "Credits returned",
         "freeze" => "Frozen",
         "unfreeze" => "Free again",
         "void" => "Ended",

@@ -68,8 +68,15 @@ impl Standing {
     /// What was bought and can still be spent.
     pub fn bought(&self) -> Credits {
         let open = self.balance.grants.iter();
-        let bought = open.filter(|grant| !matches!(grant.source.as_str(), "allowance" | "free"));
+        let bought =
+            open.filter(|grant| !matches!(grant.source.as_str(), "allowance" | "free" | "trial"));
         bought.map(|grant| grant.remaining).sum()
+    }
+
+    /// When the trial ends, while there is one.
+    fn trial_end(&self) -> Option<Millis> {
+        let plan = &self.entitled.plan;
+        plan.period_end.filter(|_| plan.status == "trialing")
     }
 
     /// The bar; none where nothing was granted in this period.
@@ -92,7 +99,10 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let form = forms::state::<DismissNotice>().await?;
     let plan = &standing.entitled.plan;
     let (start, end) = standing.period();
-    let about = format!("{} plan, {} (UTC)", plan.tier_name, format::period(start, end));
+    let about = match standing.trial_end() {
+        Some(end) => format!("{} plan, on trial until {}", plan.tier_name, format::day(end)),
+        None => format!("{} plan, {} (UTC)", plan.tier_name, format::period(start, end)),
+    };
     let actions = view! {
         <a class="btn" href="/billing">"Change plan"</a>
         <a class="btn primary" href="/billing#packs">"Buy credits"</a>
@@ -101,7 +111,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         {layout::heading("Overview", about, actions.into_any())}
         {blocks(&standing)}
         {forms::form_error(&form)}
-        {notices.first().map(newest)}
+        {foremost(&notices).map(newest)}
         {allowance(&standing)}
         {daily(&standing, &engine.rates)}
         {all_notices(&notices)}
@@ -125,10 +135,32 @@ fn blocks(standing: &Standing) -> Vec<AnyView> {
         .collect()
 }
 
+/// The newest that asks for something, else the newest.
+fn foremost(notices: &[Notice]) -> Option<&Notice> {
+    notices.iter().find(|notice| notice.level != "info").or(notices.first())
+}
+
+/// Where one can do something about it.
+fn remedy(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "payment_failed" | "card_expiring" => ("Update the card", "/billing/card"),
+        "recharged" | "recharge_failed" | "recharge_paused" | "recharge_capped"
+        | "recharge_needs_you" => ("Auto-recharge", "/billing#recharge"),
+        "refunded" | "refund_failed" | "dispute_opened" | "dispute_closed" => {
+            ("Refunds and disputes", "/billing#refunds")
+        }
+        "trial_ending" | "canceled" | "plan_scheduled" | "invoice_voided" => {
+            ("Billing", "/billing")
+        }
+        _ => ("Cap and packs", "/billing#caps"),
+    }
+}
+
 fn newest(notice: &Notice) -> AnyView {
     let class = format!("notice {}", notice.level);
-    let title = notice.title.clone();
+    let title = format!("{}.", notice.title.trim_end_matches('.'));
     let detail = format!(" {}", notice.detail);
+    let (label, href) = remedy(&notice.kind);
     view! {
         <div class=class role="status">
             {icons::icon(level_icon(&notice.level))}
@@ -138,7 +170,7 @@ fn newest(notice: &Notice) -> AnyView {
                     {detail}
                 </p>
             </div>
-            <a href="/billing#caps" class="nowrap">"Cap and packs"</a>
+            <a href=href class="nowrap">{label}</a>
         </div>
     }
     .into_any()
@@ -180,11 +212,15 @@ fn allowance(standing: &Standing) -> AnyView {
 
 fn without_allowance(standing: &Standing) -> AnyView {
     let available = format::credits(standing.balance.available);
+    let about = match standing.trial_end() {
+        Some(_) => "The plan's own credits come with its first payment, after the trial.",
+        None => "This plan includes no credits. Buy a pack, or choose a plan.",
+    };
     view! {
         <section class="card stack" aria-labelledby="allowance">
             <h2 id="allowance">"Credits"</h2>
             <p class="big">{available} " " <small>"credits left"</small></p>
-            <p class="mute">"This plan includes no credits. Buy a pack, or choose a plan."</p>
+            <p class="mute">{about}</p>
             {figures(standing)}
         </section>
     }
@@ -241,7 +277,25 @@ fn figures(standing: &Standing) -> AnyView {
         true => format!("plus {} bought", format::credits(bought)),
         false => format!("{} in all", format::credits(balance.available)),
     };
-    let resets = format!("{} UTC, {}", format::time(end), format::until(standing.now, end));
+    let resets = match (standing.trial_end(), end <= standing.now) {
+        (Some(end), _) => {
+            let when = format!("{} UTC, {}", format::time(end), format::until(standing.now, end));
+            stat("Trial ends", format::short_day(end), when)
+        }
+        (None, true) => stat("Resets", "–".to_owned(), "when the plan is paid".to_owned()),
+        (None, false) => {
+            let when = format!("{} UTC, {}", format::time(end), format::until(standing.now, end));
+            stat("Resets on", format::short_day(end), when)
+        }
+    };
+    let owed = balance.debt.is_positive().then(|| {
+        let meaning = "paid by the next bought credits".to_owned();
+        stat("Owed", format::credits(balance.debt), meaning)
+    });
+    let remaining = match standing.trial_end() {
+        Some(_) => balance.available,
+        None => balance.allowance.remaining,
+    };
     let projected = match &standing.projection {
         None => ("–".to_owned(), "after the first full day".to_owned()),
         Some(p) => {
@@ -259,8 +313,9 @@ fn figures(standing: &Standing) -> AnyView {
     let by = format!("Projected by {}", format::short_day(end - 1));
     view! {
         <dl class="stats">
-            {stat("Remaining", format::credits(balance.allowance.remaining), besides)}
-            {stat("Resets on", format::short_day(end), resets)}
+            {stat("Remaining", format::credits(remaining), besides)}
+            {owed}
+            {resets}
             {stat(&by, projected.0, projected.1)}
             {stat("Cap for the period", cap.0, cap.1)}
         </dl>
@@ -302,7 +357,11 @@ fn all_notices(notices: &[Notice]) -> AnyView {
 
 fn one_notice(notice: &Notice) -> AnyView {
     let Notice { id, level, title, detail, at, .. } = notice.clone();
-    let class = if level == "info" { "" } else { "late" };
+    let class = match level.as_str() {
+        "bad" => "refused",
+        "warn" => "late",
+        _ => "",
+    };
     let label = format!("Dismiss: {title}");
     view! {
         <li class=class>

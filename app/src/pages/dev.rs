@@ -169,7 +169,10 @@ fn inbox(events: &[Entry]) -> AnyView {
             let error = event.last_error.clone().map(|why| view! { <br/><small>{why}</small> });
             view! {
                 <tr>
-                    <td class="nowrap mute">{format::stamp(event.received_at)}</td>
+                    <td class="nowrap mute">
+                        <span class="wide">{format::short_day(event.received_at)} " "</span>
+                        {format::time(event.received_at)}
+                    </td>
                     <th scope="row">{event.kind.clone()} {error}</th>
                     <td class="wide"><code>{event.object_id.clone()}</code></td>
                     <td><span class=class>{event.status.clone()}</span></td>
@@ -184,7 +187,7 @@ fn inbox(events: &[Entry]) -> AnyView {
                 <table class="table">
                     <thead>
                         <tr>
-                            <th scope="col">"Received"</th>
+                            <th scope="col">"Received" <span class="wide">" (UTC)"</span></th>
                             <th scope="col">"Event"</th>
                             <th scope="col" class="wide">"About"</th>
                             <th scope="col">"Status"</th>

@@ -1,8 +1,10 @@
 //! The pages, each a function from an address to HTML. They ask the engine, and change nothing but
 //! what they were left to show once.
 
+mod besides;
 pub mod billing;
 pub mod checkout;
+mod compare;
 pub mod credits;
 pub mod dashboard;
 pub mod days;

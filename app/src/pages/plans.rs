@@ -38,6 +38,54 @@ pub fn every(price: &Price) -> String {
     }
 }
 
+/// The same, by the seat where it is paid so: `a month for each seat`
+pub fn each(tier: &Tier, price: &Price) -> String {
+    let every = every(price);
+    if tier.terms.per_seat { format!("{every} for each seat") } else { every }
+}
+
+/// How long a plan can be tried for nothing, for those who never had one: `14 days free`
+pub fn trial(tier: &Tier) -> Option<String> {
+    let days = tier.terms.trial_days?;
+    let days = format!("{} free", format::count(days, "day", "days"));
+    Some(match tier.terms.trial_credits.is_positive() {
+        true => format!("{days}, with {}", format::with_unit(tier.terms.trial_credits)),
+        false => days,
+    })
+}
+
+/// `2,000 credits a month`, for each seat where it is paid so
+pub fn included(tier: &Tier) -> String {
+    let whole = format::with_unit(tier.terms.included);
+    if tier.terms.per_seat {
+        return format!("{whole} a month for each seat");
+    }
+    format!("{whole} a month")
+}
+
+/// Two radio buttons; the style sheet shows the prices of the one that is chosen.
+pub fn period_switch(tiers: &[Tier], yearly: bool) -> AnyView {
+    let saving = months_free(tiers).map(|months| {
+        let text = format!("{} free", format::count(months, "month", "months"));
+        view! { <span class="badge key">{text}</span> }
+    });
+    view! {
+        <fieldset class="seg">
+            <legend class="sr">"Billing period"</legend>
+            <label>
+                <input type="radio" name="period" id="month" checked=!yearly/>
+                "Monthly"
+            </label>
+            <label>
+                <input type="radio" name="period" id="year" checked=yearly/>
+                "Yearly "
+                {saving}
+            </label>
+        </fieldset>
+    }
+    .into_any()
+}
+
 /// How many months a year's payment saves on every tier that has both prices: the least of them.
 pub fn months_free(tiers: &[Tier]) -> Option<i64> {
     let saved = tiers.iter().filter_map(|tier| {
@@ -52,7 +100,7 @@ pub fn points(tier: &Tier) -> Vec<String> {
     if !tier.marketing.is_empty() {
         return tier.marketing.clone();
     }
-    let mut points = vec![format!("{} a month", format::with_unit(tier.terms.included))];
+    let mut points = vec![included(tier)];
     points.push(overage(tier));
     if !tier.terms.features.is_empty() {
         let features: Vec<&str> = tier.terms.features.iter().map(String::as_str).collect();

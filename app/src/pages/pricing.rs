@@ -1,17 +1,16 @@
-//! `/pricing`: plans by the month and by the year, packs, and answers. From the catalog alone.
-
-use std::collections::BTreeSet;
+//! `/pricing`: plans by the month and by the year, in the currencies they are sold in, what is
+//! sold besides them, and answers. From the catalog alone.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn as _;
 use server::auth::Who;
-use server::catalog::{self, Catalog, Pack, Price, Tier};
+use server::catalog::{self, Price, Tier};
 use server::engine::Engine;
 use server::entitlements::{self, PlanRow};
 use server::subscriptions;
 use server::units::money;
 
-use super::plans;
+use super::{besides, compare, plans};
 use crate::acts::billing::Subscribe;
 use crate::error::AppError;
 use crate::forms::{self, FormState};
@@ -23,17 +22,26 @@ pub fn pricing() -> AnyView {
 }
 
 async fn content(engine: Engine, who: Option<Who>) -> Result<AnyView, AppError> {
-    let currency = match &who {
+    // A customer pays in one currency; anybody else may choose.
+    let fixed = match &who {
         Some(who) => subscriptions::currency(&engine.db, &who.org_id).await?,
         None => None,
     };
-    let currency = currency.or_else(|| web::query_text("currency"));
+    let choice = match &fixed {
+        Some(_) => Vec::new(),
+        None => catalog::all(&engine.db).await?.currencies(),
+    };
+    let currency = fixed.or_else(|| web::query_text("currency"));
     let catalog = catalog::current_in(&engine.db, currency.as_deref()).await?;
     let plan = match &who {
         Some(who) => {
             Some(entitlements::of(&engine.db, &who.org_id, engine.clock.now()).await?.plan)
         }
         None => None,
+    };
+    let tries = match &who {
+        Some(who) => subscriptions::invoices(&engine.db, &who.org_id, 1).await?.is_empty(),
+        None => true,
     };
     let form = match &who {
         Some(_) => forms::state::<Subscribe>().await?,
@@ -44,7 +52,9 @@ async fn content(engine: Engine, who: Option<Who>) -> Result<AnyView, AppError> 
     }
     let yearly = web::query("billing").as_deref() == Some("yearly");
     let has_years = catalog.tiers.iter().any(|tier| plans::yearly(tier).is_some());
-    let cards: Vec<AnyView> = catalog.tiers.iter().map(|tier| card(tier, plan.as_ref())).collect();
+    let cards: Vec<AnyView> =
+        catalog.tiers.iter().map(|tier| card(tier, plan.as_ref(), tries)).collect();
+    let shown = catalog.currencies().into_iter().next().unwrap_or_default();
     Ok(view! {
         <div class="hero stack loose">
             <div class="stack">
@@ -54,14 +64,16 @@ async fn content(engine: Engine, who: Option<Who>) -> Result<AnyView, AppError> 
                      holds. No charge ever passes the limit you set."
                 </p>
             </div>
-            {has_years.then(|| switch(&catalog.tiers, yearly))}
+            {has_years.then(|| plans::period_switch(&catalog.tiers, yearly))}
+            {currencies(&choice, &shown, yearly)}
             {refusal(&form)}
         </div>
         <section class="stack" aria-label="Plans">
             <div class="grid">{cards}</div>
         </section>
-        {compare(&catalog.tiers)}
-        {packs(&catalog, who.is_some())}
+        {compare::table(&catalog.tiers)}
+        {besides::addons(&catalog)}
+        {besides::packs(&catalog, who.is_some())}
         {questions(&engine)}
     }
     .into_any())
@@ -90,30 +102,28 @@ fn nothing_sold(engine: &Engine) -> AnyView {
     .into_any()
 }
 
-/// Two radio buttons; the style sheet shows the prices of the one that is chosen.
-fn switch(tiers: &[Tier], yearly: bool) -> AnyView {
-    let saving = plans::months_free(tiers).map(|months| {
-        let text = format!("{} free", format::count(months, "month", "months"));
-        view! { <span class="badge key">{text}</span> }
-    });
-    view! {
-        <fieldset class="seg">
-            <legend class="sr">"Billing period"</legend>
-            <label>
-                <input type="radio" name="period" id="month" checked=!yearly/>
-                "Monthly"
-            </label>
-            <label>
-                <input type="radio" name="period" id="year" checked=yearly/>
-                "Yearly "
-                {saving}
-            </label>
-        </fieldset>
+/// The currencies to choose from, where there is more than one.
+fn currencies(choice: &[String], shown: &str, yearly: bool) -> Option<AnyView> {
+    if choice.len() < 2 {
+        return None;
     }
-    .into_any()
+    let links: Vec<AnyView> = choice
+        .iter()
+        .map(|currency| {
+            let billing = if yearly { "&billing=yearly" } else { "" };
+            let href = format!("/pricing?currency={currency}{billing}");
+            let current = (currency == shown).then_some("true");
+            let name = currency.to_uppercase();
+            view! { <a href=href aria-current=current>{name}</a> }.into_any()
+        })
+        .collect();
+    Some(
+        view! { <nav class="choice fine" aria-label="Currency">"Prices in" {links}</nav> }
+            .into_any(),
+    )
 }
 
-fn card(tier: &Tier, plan: Option<&PlanRow>) -> AnyView {
+fn card(tier: &Tier, plan: Option<&PlanRow>, tries: bool) -> AnyView {
     let current = plan.is_some_and(|plan| plan.tier == tier.tier);
     let badge = match (current, tier.highlight) {
         (true, _) => Some(view! { <span class="badge ok">"Your plan"</span> }.into_any()),
@@ -122,6 +132,9 @@ fn card(tier: &Tier, plan: Option<&PlanRow>) -> AnyView {
     };
     let class = if tier.highlight { "card plan chosen" } else { "card plan" };
     let (name, description) = (tier.name.clone(), tier.description.clone());
+    let trial = plans::trial(tier).filter(|_| tries).map(|trial| {
+        view! { <p class="fine">{trial} ". Cancel before it ends and pay nothing."</p> }
+    });
     view! {
         <article class=class>
             <div class="stack tight">
@@ -133,6 +146,7 @@ fn card(tier: &Tier, plan: Option<&PlanRow>) -> AnyView {
             </div>
             {price_line(tier)}
             {choose(tier, plan, current)}
+            {trial}
             {plans::ticks(plans::points(tier))}
         </article>
     }
@@ -148,14 +162,14 @@ fn price_line(tier: &Tier) -> AnyView {
     let a_month = match year.interval {
         Some(catalog::Interval::Year) => {
             let each = money(year.amount / 12, &year.currency);
-            format!("{}, {each} a month", plans::every(year))
+            format!("{}, {each} a month", plans::each(tier, year))
         }
-        _ => plans::every(year),
+        _ => plans::each(tier, year),
     };
     view! {
         <p class="price">
             <span class="by-month">
-                {plans::amount(month)} " " <small>{plans::every(month)}</small>
+                {plans::amount(month)} " " <small>{plans::each(tier, month)}</small>
             </span>
             <span class="by-year">{plans::amount(year)} " " <small>{a_month}</small></span>
         </p>
@@ -205,111 +219,14 @@ fn sign_up_for(price: &Price) -> String {
 }
 
 fn pay(tier: &Tier, price: &Price, class: &'static str) -> AnyView {
-    let label = format!("Choose {}, {} {}", tier.name, plans::amount(price), plans::every(price));
+    let label =
+        format!("Choose {}, {} {}", tier.name, plans::amount(price), plans::each(tier, price));
     let id = price.id.clone();
     view! {
         <form method="post" action=Subscribe::url()>
             <input type="hidden" name="price" value=id/>
             <button type="submit" class=class>{label}</button>
         </form>
-    }
-    .into_any()
-}
-
-fn compare(tiers: &[Tier]) -> AnyView {
-    let limits: BTreeSet<&String> =
-        tiers.iter().flat_map(|tier| tier.terms.limits.keys()).collect();
-    let features: BTreeSet<&String> =
-        tiers.iter().flat_map(|tier| tier.terms.features.iter()).collect();
-    let row = |name: String, cell: &dyn Fn(&Tier) -> String| {
-        let cells: Vec<_> =
-            tiers.iter().map(|tier| view! { <td role="cell">{cell(tier)}</td> }).collect();
-        view! {
-            <tr role="row">
-                <th role="rowheader" scope="row">{name}</th>
-                {cells}
-            </tr>
-        }
-        .into_any()
-    };
-    let mut rows = vec![
-        row("Credits each month".to_owned(), &|tier| plans::credits_cell(tier.terms.included)),
-        row("Past the allowance".to_owned(), &plans::overage),
-    ];
-    rows.extend(limits.into_iter().map(|limit| {
-        row(spelled(limit), &|tier| {
-            tier.terms
-                .limits
-                .get(limit)
-                .map_or("No limit".to_owned(), |n| format::count(*n, "", "").trim().to_owned())
-        })
-    }));
-    rows.extend(features.into_iter().map(|feature| {
-        row(spelled(feature), &|tier| {
-            let included = tier.terms.features.contains(feature);
-            if included { "Included" } else { "Not included" }.to_owned()
-        })
-    }));
-    let names: Vec<_> = tiers
-        .iter()
-        .map(|tier| view! { <th role="columnheader" scope="col">{tier.name.clone()}</th> })
-        .collect();
-    view! {
-        <section class="stack band">
-            <h2 class="h">"Compare plans"</h2>
-            <table class="table compare" role="table">
-                <thead role="rowgroup">
-                    <tr role="row">
-                        <td role="cell"></td>
-                        {names}
-                    </tr>
-                </thead>
-                <tbody role="rowgroup">{rows}</tbody>
-            </table>
-        </section>
-    }
-    .into_any()
-}
-
-/// `requests_per_minute` → `Requests per minute`, `api` → `API`
-fn spelled(name: &str) -> String {
-    if name.len() <= 3 {
-        return name.to_uppercase();
-    }
-    let spaced = name.replace(['_', '-', '.'], " ");
-    let mut letters = spaced.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn packs(catalog: &Catalog, signed_in: bool) -> Option<AnyView> {
-    if catalog.packs.is_empty() {
-        return None;
-    }
-    let cards: Vec<AnyView> = catalog.packs.iter().map(|pack| pack_card(pack, signed_in)).collect();
-    let section = view! {
-        <section class="stack band" id="packs">
-            <div>
-                <h2 class="h">"Credit packs"</h2>
-                <p class="mute">"Paid once, used after your allowance."</p>
-            </div>
-            <div class="grid">{cards}</div>
-        </section>
-    };
-    Some(section.into_any())
-}
-
-fn pack_card(pack: &Pack, signed_in: bool) -> AnyView {
-    let about = format!("{}. {}.", plans::pack_rate(pack), plans::pack_validity(pack));
-    let buy = signed_in.then(|| view! { <a class="btn small" href="/billing#packs">"Buy"</a> });
-    let (name, price) = (pack.name.clone(), plans::amount(&pack.price));
-    view! {
-        <article class="card row spread">
-            <div>
-                <p class="strong">{name}</p>
-                <p class="mute fine">{about}</p>
-            </div>
-            <p class="strong row">{price} {buy}</p>
-        </article>
     }
     .into_any()
 }
@@ -364,16 +281,4 @@ fn questions(engine: &Engine) -> AnyView {
         </section>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_limits_are_spelled_out() {
-        assert_eq!(spelled("requests_per_minute"), "Requests per minute");
-        assert_eq!(spelled("api"), "API");
-        assert_eq!(spelled(""), "");
-    }
 }

@@ -83,14 +83,17 @@ impl Look {
                 self.org_id = org_id;
                 None
             }
-            Belongs::Foreign => Some(Synced::Foreign),
             Belongs::Unmatched(reason) => Some(Synced::Unmatched(reason)),
-            Belongs::Unlabelled => {
+            Belongs::Foreign | Belongs::Unlabelled => {
+                let but = match belongs {
+                    Belongs::Foreign => "belongs to another product",
+                    _ => "says nothing about an org",
+                };
                 let ours = catalog::resolve(&mut &engine.db, prices).await?;
                 Some(match ours.keys().next() {
                     None => Synced::Foreign,
                     Some(price) => Synced::Unmatched(format!(
-                        "{} bought our {price}, but says nothing about an org",
+                        "{} bought our {price}, but {but}",
                         customer.unwrap_or("nobody")
                     )),
                 })

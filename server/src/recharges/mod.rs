@@ -223,11 +223,9 @@ pub async fn stop(engine: &Engine, who: &Who) -> Result<()> {
     tx.commit().await
 }
 
-/// What an org is charged with; looked for at Stripe where we know of nothing.
+/// What an org is charged with, looked at anew: that the customer has put in another card may be
+/// told late, or never, and nobody is charged by one that was taken away.
 async fn card_now(engine: &Engine, org_id: &str) -> Result<Option<customers::Card>> {
-    if let Some(card) = customers::card_of(&engine.db, org_id).await? {
-        return Ok(Some(card));
-    }
     let Some(customer_id) = customers::of_org(&engine.db, org_id).await? else { return Ok(None) };
     customers::sync(engine, &customer_id, &Claim::default()).await?;
     customers::card_of(&engine.db, org_id).await

@@ -32,6 +32,10 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis
 /// asked, and somebody will mend the key.
 pub const KEY_REFUSED: &str = "key_refused";
 
+/// The code of every answer that lacks what is needed of it: nobody was away, and waiting alone
+/// does not mend it.
+pub const INCOMPLETE: &str = "incomplete";
+
 /// The client, shared by cloning.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -120,7 +124,9 @@ impl Client {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };
-            let Some(pause) = pauses.next().filter(|_| error.is_retryable()) else {
+            let lacks = matches!(&error, Error::Stripe { code, .. } if code == INCOMPLETE);
+            let again = error.is_retryable() && !lacks;
+            let Some(pause) = pauses.next().filter(|_| again) else {
                 return Err(error);
             };
             tracing::debug!(%error, "Stripe is asked again");
@@ -185,10 +191,11 @@ fn is_too_fast(error: &StripeError) -> bool {
 
 fn read<S: DeserializeOwned>(bytes: &[u8]) -> Result<S> {
     let reader = &mut serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(reader).map_err(|error| Error::Stripe {
-        code: "unreadable".to_owned(),
-        message: format!("an answer without what is needed: {error}"),
-        retryable: true,
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        // JSON of another shape is Stripe's; anything else comes from a machine in between.
+        let code = if error.inner().is_data() { INCOMPLETE } else { "unreadable" };
+        let message = format!("an answer without what is needed: {error}");
+        Error::Stripe { code: code.to_owned(), message, retryable: true }
     })
 }
 

@@ -11,13 +11,14 @@ use stripe_billing::subscription_schedule::RetrieveSubscriptionSchedule;
 use stripe_checkout::checkout_session::RetrieveCheckoutSession;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
+use crate::catalog;
 use crate::customers::look::{LOOKS_MAX, Look, finish, know_prices};
-use crate::customers::{Synced, checkouts};
+use crate::customers::{ORG, Synced, checkouts};
 use crate::db::sql;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stripe::inbox::Claim;
-use crate::stripe::shapes::{Invoice, Line, Metadata, Schedule, Session, Subscription};
+use crate::stripe::shapes::{Invoice, Line, Metadata, Schedule, Session, Subscription, TAG};
 use crate::topups;
 
 use super::{apply, invoices};
@@ -91,9 +92,8 @@ pub async fn session(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced>
         let prices: Vec<String> =
             lines.filter_map(|line| Some(line.price.as_ref()?.id.clone())).collect();
         let customer = found.customer.clone();
-        if let Some(verdict) =
-            look.belongs(engine, customer.as_deref(), &found.metadata, &prices).await?
-        {
+        let label = label(engine, &found, &prices).await?;
+        if let Some(verdict) = look.belongs(engine, customer.as_deref(), &label, &prices).await? {
             return Ok(verdict);
         }
         if found.mode != "payment" {
@@ -108,6 +108,19 @@ pub async fn session(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced>
         return finish(engine, tx, claim).await;
     }
     Err(Error::Unavailable)
+}
+
+/// What a checkout says of whose it is. One that was not opened by us, from a payment link, has no
+/// label; where it sells something of ours, its reference names the org. (A10)
+async fn label(engine: &Engine, seen: &Session, prices: &[String]) -> Result<Metadata> {
+    let mut label = seen.metadata.clone();
+    let reference = seen.client_reference_id.as_ref().filter(|_| !label.contains_key(TAG));
+    let Some(org_id) = reference else { return Ok(label) };
+    if !catalog::resolve(&mut &engine.db, prices).await?.is_empty() {
+        label.insert(TAG.to_owned(), engine.config.product_tag.clone());
+        label.insert(ORG.to_owned(), org_id.clone());
+    }
+    Ok(label)
 }
 
 /// Brings the subscription that a schedule is about up to date.

@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// The last phase is over.
 pub fn finish(world: &mut World, schedule: &Value) -> Answer<()> {
-    let_go(world, schedule)?;
+    run_out(world, schedule)?;
     let event = "customer.subscription.updated";
     world.edit_and_tell("subscription", schedule.text("subscription"), event, |sub| {
         sub["schedule"] = Value::Null;
@@ -18,8 +18,20 @@ pub fn finish(world: &mut World, schedule: &Value) -> Answer<()> {
     Ok(())
 }
 
+/// A schedule that ran out lets go of its subscription, which does not learn of it here. Stripe's
+/// guide calls that completed and its customers report it as released, so both are told.
+pub fn run_out(world: &mut World, schedule: &Value) -> Answer<()> {
+    let now = world.now_for(schedule.text("customer"));
+    let completed = world.edit(KIND, schedule.text("id"), |schedule| {
+        schedule["completed_at"] = now.into();
+    });
+    let completed = let_go(world, &completed);
+    world.emit("subscription_schedule.completed", &completed, None);
+    Ok(())
+}
+
 /// The schedule lets go of its subscription, which does not learn of it here.
-pub fn let_go(world: &mut World, schedule: &Value) -> Answer<()> {
+fn let_go(world: &mut World, schedule: &Value) -> Value {
     let now = world.now_for(schedule.text("customer"));
     let released = world.edit(KIND, schedule.text("id"), |schedule| {
         schedule["status"] = "released".into();
@@ -29,7 +41,7 @@ pub fn let_go(world: &mut World, schedule: &Value) -> Answer<()> {
         schedule["current_phase"] = Value::Null;
     });
     world.emit("subscription_schedule.released", &released, None);
-    Ok(())
+    released
 }
 
 /// Lets a subscription go on without its schedule.
@@ -42,7 +54,7 @@ pub fn release(world: &mut World, id: &str, keep_end: bool) -> Answer {
         );
         return Err(ApiError::invalid(message));
     }
-    let_go(world, &schedule)?;
+    let_go(world, &schedule);
     let event = "customer.subscription.updated";
     world.edit_and_tell("subscription", schedule.text("subscription"), event, |sub| {
         sub["schedule"] = Value::Null;
@@ -68,12 +80,12 @@ pub fn cancel(world: &mut World, id: &str, prorate: bool, bill: bool) -> Answer 
         Some(sub) => {
             ending::now(world, sub, &Value::Null, prorate, bill)?;
         }
-        None => stop(world, &schedule, "canceled"),
+        None => stop(world, &schedule, "canceled", "canceled"),
     }
     Ok(world.find(KIND, id)?.clone())
 }
 
-fn stop(world: &mut World, schedule: &Value, status: &str) {
+fn stop(world: &mut World, schedule: &Value, status: &str, event: &str) {
     let now = world.now_for(schedule.text("customer"));
     let moment = if status == "canceled" { "canceled_at" } else { "completed_at" };
     let stopped = world.edit(KIND, schedule.text("id"), |schedule| {
@@ -81,15 +93,21 @@ fn stop(world: &mut World, schedule: &Value, status: &str) {
         schedule[moment] = now.into();
         schedule["current_phase"] = Value::Null;
     });
-    world.emit(&format!("subscription_schedule.{status}"), &stopped, None);
+    world.emit(&format!("subscription_schedule.{event}"), &stopped, None);
 }
 
-/// A subscription ended: its schedule is completed when that was planned, else canceled.
+/// A subscription ended: its schedule is completed when that was planned, else canceled, which is
+/// called aborted where nobody paid any more.
 pub fn of_ended(world: &mut World, sub: &Value, now: i64) {
     let Some(schedule) = of(world, sub) else {
         return;
     };
     let last = schedule.list("phases").last().map(|phase| phase.int("end_date"));
     let planned = schedule.text("end_behavior") == "cancel" && last.is_some_and(|end| end <= now);
-    stop(world, &schedule, if planned { "completed" } else { "canceled" });
+    let unpaid = sub.at("cancellation_details.reason") == "payment_failed";
+    match (planned, unpaid) {
+        (true, _) => stop(world, &schedule, "completed", "completed"),
+        (false, true) => stop(world, &schedule, "canceled", "aborted"),
+        (false, false) => stop(world, &schedule, "canceled", "canceled"),
+    }
 }

@@ -254,7 +254,7 @@ pub fn enter(world: &mut World, sub: &mut Value, at: i64) -> Answer<()> {
     }
     let Some(phase) = next(&schedule) else {
         sub["schedule"] = Value::Null;
-        return releasing::let_go(world, &schedule);
+        return releasing::run_out(world, &schedule);
     };
     advance(world, &schedule, &phase);
     if phases::same(&phase, sub) {

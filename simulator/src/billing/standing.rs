@@ -190,7 +190,7 @@ pub fn end(world: &mut World, id: &str, reason: &str, keep_schedule: bool) -> Va
             invoice["automatically_finalizes_at"] = Value::Null;
         });
     }
-    releasing::of_ended(world, &before, now);
+    releasing::of_ended(world, &ended, now);
     let ended = match world.get("subscription", id) {
         Some(sub) => sub.clone(),
         None => ended,

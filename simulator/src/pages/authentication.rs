@@ -35,13 +35,14 @@ fn question(world: &World, id: &str) -> Response {
         "<div class=\"card\"><h1>Your bank wants to know that it is you</h1>\
          <p>This is the 3D Secure page of a pretended bank. It is about {}.</p>\
          <form method=\"post\" action=\"/3ds/{}\"><div class=\"actions\">\
-         <button name=\"outcome\" value=\"complete\" id=\"authenticate\">Complete</button>\
+         <button class=\"primary\" name=\"outcome\" value=\"complete\" \
+         id=\"authenticate\">Complete</button>\
          <button name=\"outcome\" value=\"fail\" id=\"refuse\">Fail</button>\
          </div></form></div>",
         esc(&what),
         esc(id)
     );
-    page("Authentication", "", &body)
+    page("Authentication", "slim", &body)
 }
 
 /// Takes the answer and leads back: to the shop, or to the invoice.

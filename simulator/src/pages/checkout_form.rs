@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::html::{esc, page};
 use super::pay_form::{self, Mistakes, card_fields, input};
 use crate::billing::checkout::{Means, Payer, takes_nothing};
-use crate::billing::{bank, lines};
+use crate::billing::{bank, lines, sums};
 use crate::json::Json;
 use crate::world::World;
 
@@ -37,6 +37,7 @@ fn offers(session: &Value, kind: &str) -> bool {
 /// What the button says.
 pub fn verb(session: &Value) -> &'static str {
     match session.text("mode") {
+        "subscription" if sums::has_trial(session) => "Start trial",
         "subscription" => "Subscribe",
         "setup" => "Save",
         _ => "Pay",
@@ -111,7 +112,10 @@ fn quick(session: &Value) -> String {
         });
         all.extend(accounts);
     }
-    format!("<h2>Test cards and accounts</h2><div class=\"actions\">{all}</div>")
+    format!(
+        "<div class=\"tries\"><h2>Test cards and accounts</h2><div class=\"actions\">{all}</div>\
+         </div>"
+    )
 }
 
 fn known_email(world: &World, session: &Value) -> Option<String> {
@@ -180,10 +184,11 @@ pub fn authentication(id: &str, typed: &Typed) -> Response {
         "<div class=\"card\"><h1>Your bank wants to know that it is you</h1>\
          <p>This is the 3D Secure page of a pretended bank.</p>\
          <form method=\"post\" action=\"/c/pay/{}\">{kept}<div class=\"actions\">\
-         <button name=\"authentication\" value=\"complete\" id=\"authenticate\">Complete</button>\
+         <button class=\"primary\" name=\"authentication\" value=\"complete\" \
+         id=\"authenticate\">Complete</button>\
          <button name=\"authentication\" value=\"fail\" id=\"refuse\">Fail</button>\
          </div></form></div>",
         esc(id)
     );
-    page("Authentication", "", &body)
+    page("Authentication", "slim", &body)
 }

@@ -58,7 +58,7 @@ pub fn message(
     let link = link.map(|(href, label)| link_to(href, label)).unwrap_or_default();
     let body =
         format!("<div class=\"card\"><h1>{}</h1><p>{}</p>{link}</div>", esc(title), esc(text));
-    page_with(status, title, "", &body)
+    page_with(status, title, "slim", &body)
 }
 
 /// A link; addresses other than http ones are not followed.

@@ -57,7 +57,7 @@ fn document(world: &World, invoice: &Value, title: &str, below: &str) -> Respons
     let body = format!(
         "<div class=\"card\"><h1>{title} {}</h1><p class=\"muted\">{} <span class=\"tag\">{}</span>\
          </p><p>Billed to {} {}</p><div class=\"scroll\"><table><thead><tr><th>Description</th>\
-         <th>Amount</th></tr></thead><tbody>{}</tbody></table></div>{below}\
+         <th class=\"num\">Amount</th></tr></thead><tbody>{}</tbody></table></div>{below}\
          <p class=\"muted small\">Made by the simulator at {}; no money moved.</p></div>",
         esc(invoice.text("number")),
         lines::day(invoice.int("created")),
@@ -178,8 +178,8 @@ pub async fn credit_note(State(shared): State<Arc<Shared>>, Path(id): Path<Strin
         let body = format!(
             "<div class=\"card\"><h1>Credit note {}</h1><p class=\"muted\">{} <span \
              class=\"tag\">{}</span></p><div class=\"scroll\"><table><thead><tr><th>Description\
-             </th><th>Amount</th></tr></thead><tbody>{rows}<tr><td>Total</td><td class=\"num\">{}\
-             </td></tr></tbody></table></div></div>",
+             </th><th class=\"num\">Amount</th></tr></thead><tbody>{rows}<tr><td>Total</td>\
+             <td class=\"num\">{}</td></tr></tbody></table></div></div>",
             esc(note.text("number")),
             lines::day(note.int("created")),
             esc(note.text("status")),

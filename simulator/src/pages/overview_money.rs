@@ -77,6 +77,14 @@ fn payments(world: &World) -> String {
     table("Payments", &heads, &rows, "Nothing was paid yet.")
 }
 
+/// Gives back what is left of it.
+fn refund(charge: &Value) -> String {
+    match charge.flag("refunded") {
+        true => String::new(),
+        false => action(&format!("refund/{}", charge.text("id")), "kind", "full", "Refund"),
+    }
+}
+
 fn payment(charge: &Value) -> String {
     let (status, tag) = match charge.text("status") {
         "succeeded" if charge.flag("disputed") => ("disputed", "bad"),
@@ -91,7 +99,7 @@ fn payment(charge: &Value) -> String {
         true => [
             action(&path, "kind", "dispute", "Dispute"),
             action(&path, "kind", "inquiry", "Inquire"),
-            action(&format!("refund/{}", charge.text("id")), "kind", "full", "Refund"),
+            refund(charge),
         ]
         .concat(),
         false => String::new(),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::checkout_form::{self, verb};
 use super::html::{esc, link_to, message, page_with};
-use super::pay_form::{Mistakes, input};
+use super::pay_form::{Mistakes, input_with};
 use crate::billing::{checkout, lines, sums};
 use crate::errors::Answer;
 use crate::json::Json;
@@ -76,11 +76,11 @@ fn summary(world: &World, session: &Value, typed: &Typed, mistakes: &Mistakes) -
     let verb = verb(session);
     format!(
         "<section><p class=\"small\">{back}</p><h1 class=\"muted\">{verb}</h1>\
-         <p class=\"total\">{total}</p>{}<form method=\"post\" class=\"card\" \
+         {}<form method=\"post\" class=\"card\" \
          action=\"/c/pay/{}\">{rows}{}{}\
          <div class=\"row\"><strong>Total due today</strong>\
          <strong class=\"num\">{total}</strong></div></form>{end}</section>",
-        trial(session),
+        headline(world, session, &total),
         esc(session.text("id")),
         adjust(session),
         codes(session, typed, mistakes),
@@ -135,24 +135,44 @@ fn codes(session: &Value, typed: &Typed, mistakes: &Mistakes) -> String {
             "<div class=\"row\"><div>Discount{remove}</div><div class=\"num\">{saved}</div></div>"
         ));
     } else if session.flag("allow_promotion_codes") {
-        let field = input("code", "Promotion code", "text", "off", typed, mistakes);
-        out.push_str(&format!(
-            "{field}<p><button class=\"quiet\" name=\"action\" value=\"code\" id=\"apply\">\
-             Apply</button></p>"
-        ));
+        let button = "<button name=\"action\" value=\"code\" id=\"apply\">Apply</button>";
+        out.push_str(&input_with("code", "Promotion code", button, typed, mistakes));
+        out.push_str("<p></p>");
     }
     out
 }
 
-fn trial(session: &Value) -> String {
-    match session.int("_sim.subscription_data.trial_period_days") {
-        0 if sums::has_trial(session) => {
-            let end = lines::day(session.int("_sim.subscription_data.trial_end"));
-            format!("<p class=\"muted\">Free until {end}, then as shown.</p>")
-        }
-        0 => String::new(),
-        days => format!("<p class=\"muted\">{days} days free, then as shown.</p>"),
+/// What it costs, in large letters; for a trial how long it is free, and what comes after it.
+fn headline(world: &World, session: &Value, total: &str) -> String {
+    if !sums::has_trial(session) {
+        return format!("<p class=\"total\">{total}</p>");
     }
+    let days = session.int("_sim.subscription_data.trial_period_days");
+    let (free, end) = match days {
+        0 => {
+            let end = session.int("_sim.subscription_data.trial_end");
+            (format!("Free until {}", lines::day(end)), end)
+        }
+        1 => ("1 day free".to_owned(), world.now() + 86_400),
+        days => (format!("{days} days free"), world.now() + days * 86_400),
+    };
+    let rates: Vec<String> = session
+        .list("_sim.line_items")
+        .iter()
+        .map(|item| {
+            let rate = lines::rate(item.at("price"));
+            let rate = esc(rate.trim_start_matches("at "));
+            match item.int("quantity") {
+                1 => rate,
+                many => format!("{many} × {rate}"),
+            }
+        })
+        .collect();
+    format!(
+        "<p class=\"total\">{free}</p><p class=\"muted\">Then {}, from {}.</p>",
+        rates.join(" and "),
+        lines::day(end)
+    )
 }
 
 /// Where a paid session leads.

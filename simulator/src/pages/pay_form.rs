@@ -56,15 +56,28 @@ impl Mistakes {
     }
 }
 
+/// The countries of a billing address.
+const COUNTRIES: [(&str, &str); 10] = [
+    ("US", "United States"),
+    ("GB", "United Kingdom"),
+    ("DE", "Germany"),
+    ("FR", "France"),
+    ("CA", "Canada"),
+    ("AU", "Australia"),
+    ("ES", "Spain"),
+    ("IT", "Italy"),
+    ("NL", "Netherlands"),
+    ("JP", "Japan"),
+];
+
 /// Card number, expiry, CVC, name, country.
 pub fn card_fields(typed: &HashMap<String, String>, mistakes: &Mistakes) -> String {
-    let countries = ["US", "GB", "DE", "FR", "CA", "AU", "ES", "IT", "NL", "JP"];
     let chosen = typed.get("country").map(String::as_str).unwrap_or("US");
-    let options: String = countries
+    let options: String = COUNTRIES
         .iter()
-        .map(|code| {
+        .map(|(code, name)| {
             let selected = if *code == chosen { " selected" } else { "" };
-            format!("<option value=\"{code}\"{selected}>{code}</option>")
+            format!("<option value=\"{code}\"{selected}>{name}</option>")
         })
         .collect();
     format!(
@@ -72,7 +85,7 @@ pub fn card_fields(typed: &HashMap<String, String>, mistakes: &Mistakes) -> Stri
          <label for=\"country\">Country</label>\
          <select id=\"country\" name=\"country\">{options}</select>",
         input("number", "Card number", "text", "cc-number", typed, mistakes),
-        input("expiry", "Expiry (MM / YY)", "text", "cc-exp", typed, mistakes),
+        input("expiry", "Expiry", "text", "cc-exp", typed, mistakes),
         input("cvc", "CVC", "text", "cc-csc", typed, mistakes),
         input("name", "Name on card", "text", "cc-name", typed, mistakes),
     )
@@ -88,12 +101,37 @@ pub fn input(
     mistakes: &Mistakes,
 ) -> String {
     let value = typed.get(name).map(|value| esc(value)).unwrap_or_default();
-    let digits = if kind == "text" && name != "name" { " inputmode=\"numeric\"" } else { "" };
+    let line = bare(name, kind, complete, &value, mistakes);
+    format!("<label for=\"{name}\">{label}</label>{line}{}", mistakes.text(name))
+}
+
+/// The same with a button beside it.
+pub fn input_with(
+    name: &'static str,
+    label: &str,
+    button: &str,
+    typed: &HashMap<String, String>,
+    mistakes: &Mistakes,
+) -> String {
+    let value = typed.get(name).map(|value| esc(value)).unwrap_or_default();
+    let line = bare(name, "text", "off", &value, mistakes);
     format!(
-        "<label for=\"{name}\">{label}</label><input id=\"{name}\" name=\"{name}\" \
-         type=\"{kind}\" autocomplete=\"{complete}\"{digits} value=\"{value}\"{}>{}",
-        mistakes.mark(name),
+        "<label for=\"{name}\">{label}</label><div class=\"inline\">{line}{button}</div>{}",
         mistakes.text(name)
+    )
+}
+
+fn bare(name: &str, kind: &str, complete: &str, value: &str, mistakes: &Mistakes) -> String {
+    let (digits, example) = match name {
+        "number" => (" inputmode=\"numeric\"", " placeholder=\"1234 1234 1234 1234\""),
+        "expiry" => (" inputmode=\"numeric\"", " placeholder=\"MM / YY\""),
+        "cvc" => (" inputmode=\"numeric\"", " placeholder=\"CVC\""),
+        _ => ("", ""),
+    };
+    format!(
+        "<input id=\"{name}\" name=\"{name}\" type=\"{kind}\" autocomplete=\"{complete}\"\
+         {digits}{example} value=\"{value}\"{}>",
+        mistakes.mark(name)
     )
 }
 

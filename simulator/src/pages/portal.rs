@@ -140,7 +140,7 @@ pub async fn show(
         let visit = Visit::find(world, &id)?;
         visit.touch(world);
         let body = body(world, &visit, &query)?;
-        Ok(page("Billing", "", &body))
+        Ok(page("Billing", "middle", &body))
     });
     match shown.await {
         Ok(page) => page,

@@ -256,7 +256,10 @@ fn kind(method: &Value) -> String {
         true => (method.text("card.brand"), method.text("card.last4")),
         false => (kind, method[kind]["last4"].as_str().unwrap_or("")),
     };
-    format!("{} ending in {}", esc(name), esc(last4))
+    let mut letters = name.chars();
+    let name: String =
+        letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    format!("{} ending in {}", esc(&name).replace("Sepa_debit", "Bank account"), esc(last4))
 }
 
 fn expiry(method: &Value) -> String {

@@ -16,7 +16,7 @@ body { margin: 0; background: var(--bg); color: var(--ink);
   padding: .375rem 1rem; font-size: .8125rem; }
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 main.two { display: grid; gap: 2rem; grid-template-columns: 1fr 1.1fr; }
-main.wide { max-width: 80rem; }
+main.wide { max-width: 80rem; } main.middle { max-width: 44rem; } main.slim { max-width: 34rem; }
 .columns { display: grid; gap: 0 1rem; grid-template-columns: 1fr 1fr; }
 .columns > * { min-width: 0; }
 @media (max-width: 46rem) { main.two, .columns { grid-template-columns: 1fr; }
@@ -35,13 +35,16 @@ p { margin: .25rem 0 .75rem; } a { color: var(--accent); }
 .row { display: flex; justify-content: space-between; gap: 1rem; align-items: baseline;
   padding: .5rem 0; border-top: 1px solid var(--line); }
 .row:first-child { border-top: 0; } .row > :last-child { text-align: right; }
+td.num:last-child, th.num:last-child { text-align: right; padding-right: 0; }
 .num { font-variant-numeric: tabular-nums; white-space: nowrap; }
 label { display: block; font-size: .875rem; font-weight: 600; margin: .75rem 0 .25rem; }
 input[type=text], input[type=email], input[type=number], select { width: 100%;
   min-height: 2.75rem; font: inherit;
   color: inherit; background: var(--bg); border: 1px solid var(--edge); border-radius: 6px;
   padding: .5rem .75rem; }
-input.short { width: 6rem; }
+input.short { width: 6rem; } input::placeholder { color: var(--muted); opacity: 1; }
+.inline { display: flex; gap: .5rem; } .inline > input { flex: 1; min-width: 0; }
+.inline > button { flex: none; } .tries { border-top: 1px solid var(--line); margin-top: 1.5rem; }
 .choices { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); }
 .choices .choice { padding: .25rem 0; margin: 0; }
 .tags { line-height: 2.1; } a.tag { text-decoration: none; display: inline-block; }
@@ -66,6 +69,7 @@ button, .button { font: inherit; font-weight: 600; min-height: 2.75rem; padding:
   border-radius: 6px; border: 1px solid var(--edge); background: var(--surface);
   color: var(--ink); cursor: pointer; text-decoration: none; display: inline-flex;
   align-items: center; justify-content: center; }
+button.primary { background: var(--accent); border-color: var(--accent); color: var(--on); }
 button.main { background: var(--accent); border-color: var(--accent); color: var(--on);
   width: 100%; margin-top: 1.25rem; }
 button.quiet { font-weight: 400; font-size: .8125rem; min-height: 2.25rem; }

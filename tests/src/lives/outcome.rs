@@ -1,5 +1,5 @@
 //! Where a copy has come to: what was granted and taken back, what may be used, what refuses, and
-//! what all that was granted has become.
+//! what all that was granted has become. Times are marked by an @.
 
 use std::fmt;
 
@@ -8,6 +8,13 @@ use server::db::{Db, sql};
 /// One line for each fact, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome(Vec<String>);
+
+impl Outcome {
+    /// The facts.
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,7 +53,7 @@ pub async fn outcome(db: &Db, org_id: &str) -> Outcome {
 const FACTS: [(&str, &str); 6] = [
     (
         "granted",
-        "select source_kind || ' ' || coalesce(payment, source_ref) || ' '
+        "select source_kind || ' ' || coalesce(payment, source_ref) || ' @'
              || cast(coalesce(period_start, 0) as text) || ' ' || cast(sum(amount) as text)
              || ', to take back ' || cast(sum(claw_target) as text)
              || case when min(coalesce(frozen_at, 0)) > 0 then ', frozen' else '' end
@@ -67,8 +74,8 @@ const FACTS: [(&str, &str); 6] = [
     ),
     (
         "plan",
-        "select tier || ' ' || status || ' ' || cast(period_start as text) || ' '
-             || cast(period_end as text) || ' ' || cast(coalesce(ends_at, 0) as text)
+        "select tier || ' ' || status || ' @' || cast(period_start as text) || ' @'
+             || cast(period_end as text) || ' @' || cast(coalesce(ends_at, 0) as text)
          from org_plans where org_id = $1",
     ),
     (

@@ -49,8 +49,9 @@ fn leaves() -> Act {
     Does(|scene| Box::pin(async move { scene.cancel_now().await }))
 }
 
+/// Past the end of the longest month.
 fn renews() -> Act {
-    Waits(31 * DAY)
+    Waits(32 * DAY)
 }
 
 fn upgrade() -> Life {
@@ -85,6 +86,7 @@ async fn schedule_down(scene: &mut Scene) {
         ("phases[0][items][0][quantity]", "1"),
         ("phases[1][items][0][price]", &then),
         ("phases[1][items][0][quantity]", "1"),
+        ("phases[1][duration][interval]", "month"),
     ];
     scene.stripe.post(&path, &fields).await;
 }
@@ -151,8 +153,7 @@ fn coupon() -> Life {
     let subscribes = Does(|scene| {
         Box::pin(async move {
             let terms = [("percent_off", "100"), ("duration", "once")];
-            let coupon = scene.stripe.post("coupons", &terms).await;
-            let coupon = coupon["id"].as_str().expect("an id").to_owned();
+            let coupon = scene.coupon(&terms).await;
             scene.subscribe(PRO, &[("discounts[0][coupon]", &coupon)]).await;
         })
     });

@@ -1,22 +1,32 @@
-//! What a customer, a bank and an operator can do at Stripe.
+//! What a customer, a bank and an operator can do at Stripe: on its pages, with the simulator's
+//! help where a bank is concerned, or by its public API alone.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::by_api::ByApi;
 use crate::person::Person;
 use crate::stripe::Stripe;
 
 /// A card that pays.
-const GOOD: &str = "4242424242424242";
+pub const GOOD: &str = "pm_card_visa";
+/// The numbers of the cards that lives begin with, for Stripe's pages.
+const NUMBERS: [(&str, &str); 3] = [
+    (GOOD, "4242424242424242"),
+    ("pm_card_createDispute", "4000000000000259"),
+    ("pm_card_refundFail", "4000000000005126"),
+];
 
 /// One customer's dealings with Stripe.
 pub struct Scene {
     /// Stripe.
     pub stripe: Stripe,
-    tag: String,
-    org_id: String,
+    pub(super) tag: String,
+    pub(super) org_id: String,
     customer: Option<String>,
+    /// What it takes where there are no pages and nobody helps.
+    pub(super) by_api: Option<ByApi>,
     /// What was made, by the name that the life gives it.
     made: BTreeMap<&'static str, String>,
 }
@@ -25,7 +35,8 @@ impl Scene {
     /// Nothing has happened yet.
     pub fn new(stripe: &Stripe, tag: &str, org_id: &str) -> Self {
         let (tag, org_id) = (tag.to_owned(), org_id.to_owned());
-        Self { stripe: stripe.clone(), tag, org_id, customer: None, made: BTreeMap::new() }
+        let (stripe, made) = (stripe.clone(), BTreeMap::new());
+        Self { stripe, tag, org_id, customer: None, by_api: None, made }
     }
 
     /// The id of what was made under this name.
@@ -44,11 +55,14 @@ impl Scene {
         if let Some(customer) = &self.customer {
             return customer.clone();
         }
-        let label = [
+        let mut label = vec![
             ("email", "ada@example.com"),
             ("metadata[product]", &self.tag),
             ("metadata[org_id]", &self.org_id),
         ];
+        if let Some(by_api) = &self.by_api {
+            label.push(("test_clock", &by_api.clock));
+        }
         let made = self.stripe.post("customers", &label).await;
         let id = made["id"].as_str().expect("an id").to_owned();
         self.customer = Some(id.clone());
@@ -79,6 +93,11 @@ impl Scene {
 
     /// The price that has this lookup key.
     pub async fn price(&self, lookup: &str) -> String {
+        let lookup = &match (&self.by_api, lookup.strip_prefix("turnpike")) {
+            // A sandbox has the prices of every run.
+            (Some(_), Some(rest)) => format!("{}{rest}", self.tag),
+            _ => lookup.to_owned(),
+        };
         let list = self.stripe.get(&format!("prices?lookup_keys[]={lookup}")).await;
         list["data"][0]["id"].as_str().unwrap_or_else(|| panic!("no price {lookup}")).to_owned()
     }
@@ -115,10 +134,20 @@ impl Scene {
         assert!(paid.url.path().ends_with("/_sim/idle"), "not paid: {}", paid.text());
     }
 
-    /// Subscribes on Stripe's page; the subscription is called `plan`, its invoice `first`.
+    /// Subscribes; the subscription is called `plan`, its first invoice `first`. Whatever else is
+    /// said is said as Stripe's page is told.
     pub async fn subscribe(&mut self, lookup: &str, more: &[(&str, &str)]) {
+        self.subscribe_with(GOOD, lookup, more).await;
+    }
+
+    /// Subscribes with this card.
+    pub async fn subscribe_with(&mut self, card: &str, lookup: &str, more: &[(&str, &str)]) {
+        if self.by_api.is_some() {
+            return self.subscribe_by_api(card, lookup, more).await;
+        }
+        let number = NUMBERS.iter().find(|(token, _)| *token == card).expect("a known card").1;
         let session = self.checkout("subscription", lookup, more).await;
-        self.pay(&session, GOOD).await;
+        self.pay(&session, number).await;
         let id = session["id"].as_str().expect("an id");
         let done = self.stripe.get(&format!("checkout/sessions/{id}")).await;
         self.keep("plan", &done["subscription"]);
@@ -201,8 +230,18 @@ impl Scene {
         self.keep("dispute", &opened);
     }
 
+    /// The customer's bank has taken the payment `payment` back by itself; that is `dispute`.
+    pub async fn disputed(&mut self) {
+        let path = format!("disputes?payment_intent={}", self.id("payment"));
+        let all = self.until(&path, |all| all["data"][0]["id"].is_string()).await;
+        self.keep("dispute", &all["data"][0]);
+    }
+
     /// The bank decides: won, lost or withdrawn.
     pub async fn decide(&mut self, outcome: &str) {
+        if self.by_api.is_some() {
+            return self.convince(outcome).await;
+        }
         let path = format!("disputes/{}/decide", self.id("dispute"));
         self.stripe.control(&path, json!({ "outcome": outcome })).await;
     }

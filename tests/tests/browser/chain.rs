@@ -6,7 +6,8 @@ use tests::Program as Api;
 use crate::browser::Browser;
 use crate::program::Program;
 
-async fn sign_up(browser: &Browser, program: &Program, name: &str) {
+/// Signs up as a newcomer does; ends on the overview.
+pub async fn sign_up(browser: &Browser, program: &Program, name: &str) {
     browser.go(&format!("{}/sign-up", program.url)).await;
     browser.fill("name", name).await;
     browser.fill("email", &format!("{name}@example.com")).await;
@@ -15,7 +16,8 @@ async fn sign_up(browser: &Browser, program: &Program, name: &str) {
     browser.must_be_at("/dashboard").await;
 }
 
-async fn pay(browser: &Browser, number: &str) {
+/// Pays on the payment page with this card.
+pub async fn pay(browser: &Browser, number: &str) {
     browser.must_be_at("/c/pay/").await;
     browser.fill("number", number).await;
     browser.fill("expiry", "12 / 34").await;

@@ -3,4 +3,5 @@
 mod browser;
 mod chain;
 mod crash;
+mod money;
 mod program;

@@ -3,7 +3,6 @@
 use serde_json::Value;
 use server::audit::Actor;
 use server::autorecharge::{self, Wish};
-use server::clock::SECOND;
 use server::credits;
 use server::db::sql;
 use server::stripe::inbox;
@@ -113,12 +112,7 @@ impl Copy {
 
     /// Time passes.
     pub async fn passes(&self, seconds: i64) {
-        assert!(seconds * SECOND > 0);
-        let engine = &self.site.engine;
-        let mut tx = engine.db.begin().await.expect("a transaction");
-        engine.clock.advance(&mut tx, seconds).await.expect("moved");
-        tx.commit().await.expect("committed");
-        engine.clock.refresh(&engine.db).await.expect("seen");
+        self.site.passes(seconds).await;
     }
 
     /// Where it has come to.

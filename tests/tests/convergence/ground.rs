@@ -3,17 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use server::api_keys::{self, NewKey, Scope};
-use server::audit::Actor;
-use server::auth::accounts::{self, SignUp};
-use server::{catalog, worker};
 use tempfile::TempDir;
 use tests::{Database, Site, Stripe};
 
 use crate::copy::Copy;
-
-/// Later than any life: what comes round by itself would bring events in order.
-const NEVER: i64 = 40_000_000_000_000;
 
 /// Stripe and the copies.
 pub struct Ground {
@@ -73,32 +66,7 @@ fn vars(database: &Database, stripe: &Stripe) -> Vec<(String, String)> {
 /// The product before anything happened: the catalog, one org, one key.
 async fn prepare(database: &Database, stripe: &Stripe) -> (String, String) {
     let site = Site::start(vars(database, stripe)).await;
-    let engine = &site.engine;
-    let file = catalog::CatalogFile::parse(catalog::BUILT_IN).expect("a catalog");
-    let options = catalog::PushOptions { dry_run: false, live: false };
-    catalog::push(engine, &file, options).await.expect("pushed");
-    catalog::refresh(engine).await.expect("refreshed");
-    let form = SignUp {
-        name: "Ada".to_owned(),
-        email: "ada@example.com".to_owned(),
-        password: "a good long passphrase".to_owned(),
-        org_name: None,
-    };
-    let identity = accounts::sign_up(engine, form).await.expect("signed up");
-    let key = NewKey {
-        org: Some(identity.org_id.clone()),
-        name: "lives".to_owned(),
-        scopes: vec![Scope::Read, Scope::Use],
-        created_by: Actor::System,
-    };
-    worker::run_once(engine).await.expect("the worker runs");
-    let now = engine.clock.now();
-    let mut tx = engine.db.begin().await.expect("a transaction");
-    let made = api_keys::create(&mut tx, key, false, now).await.expect("a key");
-    let never = "update schedules set due_at = $1 where name in ('stripe.events', \
-             'stripe.reconcile')";
-    tx.execute(server::db::sql(never).bind(NEVER)).await.expect("put off");
-    tx.commit().await.expect("committed");
+    let opened = site.open().await;
     site.end().await;
-    (identity.org_id, made.1)
+    opened
 }

@@ -128,11 +128,7 @@ impl Stage {
     /// Time passes for Stripe and for both products.
     async fn passes(&self, seconds: i64) {
         self.ground.advance(seconds).await;
-        let engine = &self.spared.engine;
-        let mut tx = engine.db.begin().await.expect("a transaction");
-        engine.clock.advance(&mut tx, seconds).await.expect("moved");
-        tx.commit().await.expect("committed");
-        engine.clock.refresh(&engine.db).await.expect("seen");
+        self.spared.passes(seconds).await;
     }
 
     async fn compare(&self, life: &str, seed: u64) -> Vec<String> {

@@ -10,6 +10,7 @@ mod ground;
 mod kills;
 mod lives;
 mod load;
+mod operator;
 mod outage;
 mod races;
 mod replicas;

@@ -98,6 +98,7 @@ pub const LAYERS: [&[Room]; 6] = [
                 "catalog",
                 "credits",
                 "customers",
+                "findings",
                 "mail",
                 "orgs",
                 "refunds",

@@ -36,6 +36,15 @@ pub async fn subscribe(world: &World, person: &Person) -> Page {
     back
 }
 
+/// Buys a pack, as people do; answers the page that they come back to.
+pub async fn buy_pack(world: &World, person: &Person, lookup_key: &str) -> Page {
+    let price = price_of(world, lookup_key).await;
+    let card = choose(person, "/billing", "buy_pack", &price).await;
+    let back = person.fill(&card, "/c/pay/", &CARD).await;
+    assert!(back.url.as_str().starts_with(&world.url), "back at the site: {}", back.url);
+    back
+}
+
 async fn available(world: &World, org: &str) -> String {
     let balance = server::gate::standing(&world.engine, org).await.expect("a balance");
     balance.available.to_string()
@@ -91,10 +100,7 @@ async fn a_renewal_replaces_the_allowance_and_keeps_the_pack() {
     let ada = world.sign_up("Ada").await;
     let org = world.org_of(&ada).await;
     subscribe(&world, &ada).await;
-    let price = price_of(&world, "turnpike_pack_500").await;
-    let card = choose(&ada, "/billing", "buy_pack", &price).await;
-    let back = ada.fill(&card, "/c/pay/", &CARD).await;
-    assert!(back.url.as_str().starts_with(&world.url));
+    buy_pack(&world, &ada, "turnpike_pack_500").await;
     world.settle().await;
     assert_eq!(available(&world, &org).await, "2500");
     let secret =

@@ -3,8 +3,7 @@
 
 use serde_json::json;
 use server::autorecharge::Pause;
-use server::db::sql;
-use tests::{Shop, World};
+use tests::{Shop, Wire, World, WorldOptions};
 
 use crate::recharge::{
     PACK, attempts, available, payments, plain_world, setting, spend, switch_on, told, wanting,
@@ -63,12 +62,18 @@ async fn declines_wait_twice_as_long_each_time_then_pause_until_there_is_another
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_the_bank_took_back_pauses_at_once() {
     // E2
-    let world = plain_world().await;
+    let wire = Wire::start().await;
+    let stripe = Some(wire.url.clone());
+    let world = World::with(WorldOptions { stripe, ..WorldOptions::nothing_free() }).await;
     let mut shop = wanting(&world, "Lost", "pm_card_visa").await;
-    // The card was reported lost since we last heard of it.
-    let text = "update customers set payment_method = 'pm_card_chargeDeclinedLostCard'
-         where org_id = $1";
-    assert_eq!(world.tamper(sql(text).bind(&shop.org_id)).await, 1);
+    // The card is reported lost: nothing about the customer says so until it is charged.
+    wire.spoil(|path, mut body| {
+        if path.starts_with("/v1/customers/") && body["object"] == "customer" {
+            let card = &mut body["invoice_settings"]["default_payment_method"];
+            card["id"] = json!("pm_card_chargeDeclinedLostCard");
+        }
+        body.to_string()
+    });
     run_low(&world, &shop).await;
     assert_eq!(attempts(&world, &shop).await, declines(1, "lost_card"));
     assert_eq!(setting(&world, &shop).await.pause(), Some(Pause::Declined));
@@ -77,6 +82,7 @@ async fn a_card_that_the_bank_took_back_pauses_at_once() {
     world.advance(48 * HOUR).await;
     assert_eq!(payments(&mut shop).await.len(), 1);
     world.end().await;
+    wire.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

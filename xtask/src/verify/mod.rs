@@ -1,8 +1,13 @@
 //! `cargo verify`: what continuous integration runs, part by part, each with its time.
 //!
 //! A part that fails does not keep the next from running; one that lacks a tool installs it or
-//! fails saying how. None is skipped silently.
+//! fails saying how. None is skipped silently: the one that needs more than a Rust toolchain and
+//! the system's packages runs when asked for, and is named where it did not, and the one that needs
+//! a key of yours runs only by name.
 
+mod peers;
+mod running;
+mod sandbox;
 mod template;
 
 use std::path::PathBuf;
@@ -22,6 +27,7 @@ const HOUSE_RULES: &str = "house_rules";
 const BROWSER: &str = "browser";
 const ORACLE: &str = "oracle";
 const CONVERGENCE: &str = "convergence";
+const SANDBOX: &str = "sandbox";
 /// The integration tests that are no stories.
 const APART: [&str; 4] = [HOUSE_RULES, BROWSER, ORACLE, CONVERGENCE];
 
@@ -48,6 +54,11 @@ pub enum Part {
     Browser,
     /// A project made from this one builds, passes its tests, and bears its own name.
     Template,
+    /// Stripe's own command line and node library at the simulator. Needs node, npm and the
+    /// network: by name or with --long.
+    Peers,
+    /// Lives at a real Stripe sandbox, whose key is set, and at the simulator. Only by name.
+    Sandbox,
 }
 
 struct Outcome {
@@ -63,13 +74,13 @@ struct Verification<'a> {
     postgres: Option<Postgres>,
 }
 
-/// Runs the parts named, or all.
+/// Runs the parts named, or all that [`chosen`] says.
 pub fn run(ws: &Workspace, parts: &[Part], long: bool) -> Result<ExitCode> {
     process::end_children_on_interrupt(|| ())?;
     let mut verification = Verification { ws, long, postgres: None };
     let mut outcomes = Vec::new();
     for part in Part::value_variants() {
-        if !parts.is_empty() && !parts.contains(part) {
+        if !chosen(*part, parts, long) {
             continue;
         }
         let name = format!("{part:?}").to_lowercase();
@@ -89,6 +100,11 @@ pub fn run(ws: &Workspace, parts: &[Part], long: bool) -> Result<ExitCode> {
     }
     drop(verification);
     println!("\n{}", summary(&outcomes));
+    if parts.is_empty() && !long {
+        println!(
+            "  peers     not run, it needs npm and the network: cargo verify peers, or --long"
+        );
+    }
     let passed = outcomes.iter().all(|outcome| outcome.error.is_none());
     Ok(match process::interrupted() {
         // What a shell says of a command that Ctrl-C ended.
@@ -96,6 +112,14 @@ pub fn run(ws: &Workspace, parts: &[Part], long: bool) -> Result<ExitCode> {
         false if passed => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// Whether a part is run: each that is named, else all but those with needs of their own.
+fn chosen(part: Part, named: &[Part], long: bool) -> bool {
+    match named {
+        [] => part != Part::Sandbox && (part != Part::Peers || long),
+        named => named.contains(&part),
+    }
 }
 
 impl Verification<'_> {
@@ -118,6 +142,11 @@ impl Verification<'_> {
             Part::Convergence => self.on_both(CONVERGENCE),
             Part::Browser => self.browser(),
             Part::Template => template::verify(self.ws),
+            Part::Peers => peers::verify(self.ws),
+            Part::Sandbox => {
+                sandbox::need_key()?;
+                self.test(&[SANDBOX], Engine::Sqlite)
+            }
         }
     }
 
@@ -196,7 +225,12 @@ impl Verification<'_> {
         if self.long {
             cargo.env("TURNPIKE_LONG", "1");
         }
-        if names == [ORACLE] || names == [CONVERGENCE] {
+        if names == [SANDBOX] {
+            cargo.env(sandbox::MEANT, "1");
+        } else {
+            cargo.env_remove(sandbox::MEANT);
+        }
+        if names == [ORACLE] || names == [CONVERGENCE] || names == [SANDBOX] {
             // It tells its seed and how much it compared.
             cargo.args(["--", "--nocapture"]);
         }
@@ -241,6 +275,17 @@ fn summary(outcomes: &[Outcome]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_peers_and_the_sandbox_come_when_they_are_asked() {
+        assert!(chosen(Part::Fmt, &[], false));
+        assert!(!chosen(Part::Peers, &[], false));
+        assert!(chosen(Part::Peers, &[], true));
+        assert!(chosen(Part::Peers, &[Part::Peers], false));
+        assert!(!chosen(Part::Peers, &[Part::Fmt], true));
+        assert!(!chosen(Part::Sandbox, &[], true));
+        assert!(chosen(Part::Sandbox, &[Part::Sandbox], false));
+    }
 
     #[test]
     fn the_summary_has_a_line_for_each_part_and_the_total() {

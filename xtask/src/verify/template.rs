@@ -6,17 +6,13 @@
 //! and path within the workspace only, so the copy is given another version first.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use walkdir::WalkDir;
 
-use crate::postgres::free_port;
+use super::running::{self, Running};
 use crate::report::step;
 use crate::workspace::{Profile, Workspace, cargo_in};
 use crate::{build, process, tools};
@@ -160,48 +156,14 @@ fn check_running(ws: &Workspace, place: &Place) -> Result<()> {
     ensure!(help.contains(NAME), "`{NAME} --help` does not say {NAME}:\n{help}");
     let empty = place.0.join("empty");
     fs::create_dir(&empty)?;
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let mut command = Command::new(&program);
-    command.arg("serve").current_dir(&empty).stdin(Stdio::null());
-    for setting in ["DATABASE_URL", "BASE_URL", "PRODUCT_NAME", "STRIPE_PRODUCT_TAG", "APP_ENV"] {
-        command.env_remove(setting);
-    }
-    command.env("BIND_ADDR", address.to_string());
-    command.env("SIMULATOR_ADDR", format!("127.0.0.1:{}", free_port()?));
-    let mut server = command.spawn()?;
-    let page = first_page(address);
-    process::stop(&mut server, Duration::from_secs(5))?;
-    let page = page?;
+    let address = running::free_address()?;
+    let mut command = running::product(&program, &empty, address);
+    command.env("SIMULATOR_ADDR", running::free_address()?.to_string());
+    let page = Running::start(&mut command, address, "/")?.get("/")?;
     let title = page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     let Some((title, _)) = title else { bail!("the first page has no title:\n{page}") };
     ensure!(title.contains(TITLE), "the first page is titled \"{title}\", not \"{TITLE}\"");
     Ok(())
-}
-
-/// The first page, as soon as there is one.
-fn first_page(address: SocketAddr) -> Result<String> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let outcome = ask(address);
-        let answered = outcome.as_ref().is_ok_and(|page| page.starts_with("HTTP/1.1 200"));
-        if answered || Instant::now() > deadline || process::interrupted() {
-            return outcome.with_context(|| format!("nobody answers on {address}"));
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn ask(address: SocketAddr) -> Result<String> {
-    let wait = Duration::from_secs(10);
-    let mut stream = TcpStream::connect_timeout(&address, wait)?;
-    stream.set_read_timeout(Some(wait))?;
-    write!(
-        stream,
-        "GET / HTTP/1.1\r\nHost: {address}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut page = Vec::new();
-    stream.read_to_end(&mut page)?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn as _;
 use server::auth::{Permission, Who};
+use server::clock::Millis;
 use server::engine::Engine;
 use server::subscriptions::{self, Preview, When};
 use server::units::{Credits, money};
@@ -22,18 +23,24 @@ pub fn change() -> AnyView {
 async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let price = web::query_text("price").ok_or_else(AppError::not_found)?;
     let form = forms::state::<ConfirmChange>().await?;
+    let trial = subscriptions::current(&engine.db, &who.org_id).await?;
+    let trial = trial.filter(|current| current.is_trial()).and_then(|trial| trial.trial_end);
     let preview = subscriptions::preview(&engine, &who, &price).await?;
     let about = format!("From {} to {}.", preview.from, preview.to);
     let back = view! { <a class="btn" href="/billing">"Back to billing"</a> };
     Ok(view! {
         {layout::heading("Change plan", about, back.into_any())}
-        {card(&preview, &form)}
+        {card(&preview, trial, &form)}
     }
     .into_any())
 }
 
-fn card(preview: &Preview, form: &FormState) -> AnyView {
+fn card(preview: &Preview, trial: Option<Millis>, form: &FormState) -> AnyView {
+    let trial = trial.filter(|_| preview.when == When::Now && preview.charged_now <= 0);
     let (title, button) = match preview.when {
+        When::Now if trial.is_some() => {
+            ("This applies now".to_owned(), format!("Change to {}", preview.to))
+        }
         When::Now => ("This applies now".to_owned(), "Continue to confirm".to_owned()),
         When::At(at) => {
             let day = format::day(at);
@@ -45,6 +52,11 @@ fn card(preview: &Preview, form: &FormState) -> AnyView {
         view! { <div><dt>{text.clone()}</dt><dd class="num">{amount}</dd></div> }
     });
     let lines: Vec<_> = lines.collect();
+    let sum = if preview.lines.is_empty() { "strong" } else { "sum" };
+    let later = match trial {
+        Some(end) => format!("After the trial, from {}", format::day(end)),
+        None => "From the next period on".to_owned(),
+    };
     let error = forms::field_error(form, "price");
     let (form_error, price) = (forms::form_error(form), preview.price_id.clone());
     view! {
@@ -52,11 +64,11 @@ fn card(preview: &Preview, form: &FormState) -> AnyView {
             <h2 id="preview">{title}</h2>
             <dl class="lines">
                 {lines}
-                <div>
-                    <dt><strong>"Charged now"</strong></dt>
-                    <dd class="num"><strong>{charged(preview)}</strong></dd>
+                <div class=sum>
+                    <dt>"Charged now"</dt>
+                    <dd class="num">{charged(preview)}</dd>
                 </div>
-                <div><dt>"From the next period on"</dt><dd class="num">{renewal(preview)}</dd></div>
+                <div><dt>{later}</dt><dd class="num">{renewal(preview)}</dd></div>
                 <div><dt>"Credits now"</dt><dd class="num">{credits_now(preview)}</dd></div>
                 <div><dt>"Credits each month"</dt><dd class="num">{credits(preview)}</dd></div>
             </dl>
@@ -71,7 +83,7 @@ fn card(preview: &Preview, form: &FormState) -> AnyView {
                     </div>
                 </form>
             </Enhance>
-            <p class="mute fine">{note(preview)}</p>
+            <p class="mute fine">{note(preview, trial.is_some())}</p>
         </section>
     }
     .into_any()
@@ -103,11 +115,16 @@ fn credits_now(preview: &Preview) -> String {
 fn credits(preview: &Preview) -> String {
     let (before, after) = preview.included;
     let said = |credits: Credits| format::credits(credits);
-    if before == after { said(after) } else { format!("{}, now {}", said(after), said(before)) }
+    if before == after {
+        said(after)
+    } else {
+        format!("{}, instead of {}", said(after), said(before))
+    }
 }
 
-fn note(preview: &Preview) -> &'static str {
+fn note(preview: &Preview, trial: bool) -> &'static str {
     match preview.when {
+        When::Now if trial => "Your trial goes on. Nothing is charged before it ends.",
         When::Now => {
             "What is left of the paid period is counted to the second. Taxes and discounts are on \
              the invoice. Credits you have used stay used, and packs are not touched."

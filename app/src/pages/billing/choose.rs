@@ -1,4 +1,5 @@
-//! The plans to choose from: for an org without one, and for those who think of another.
+//! The plans to choose from: for an org without one, and for those who think of another. A tier is
+//! one card; its prices by the month and by the year take turns.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn as _;
@@ -8,38 +9,48 @@ use crate::acts::billing::Subscribe;
 use crate::forms::{self, FormState};
 use crate::islands::Enhance;
 use crate::pages::plans as terms;
-use crate::{format, layout, web};
+use crate::{layout, web};
 use server::subscriptions::Current;
 
-/// The plans to choose from, each price with its own button that says what it costs.
-pub fn plans(catalog: &Catalog, form: &FormState) -> AnyView {
-    let offers: Vec<(&Tier, &Price)> = catalog
-        .tiers
-        .iter()
-        .flat_map(|tier| tier.prices.iter().map(move |price| (tier, price)))
-        .collect();
+/// The plans to choose from, each price with its own button that says what it costs. `tries` is
+/// whether the org could try one for nothing.
+pub fn plans(catalog: &Catalog, form: &FormState, tries: bool) -> AnyView {
+    let offers = offers(catalog, None);
     if offers.is_empty() {
         let about = "There is no plan to buy at the moment.";
         return layout::empty("No plans on sale", about, ().into_any());
     }
     let asked = form.value("price").map(str::to_owned).or_else(|| web::query_text("price"));
-    let known = |id: &String| offers.iter().any(|(_, price)| &price.id == id);
-    let first = offers.iter().find(|(tier, _)| tier.highlight).or(offers.first());
-    let asked = asked.filter(known).or(first.map(|(_, price)| price.id.clone()));
+    let has = |offer: &&Offer<'_>| offer.prices().any(|price| Some(&price.id) == asked.as_ref());
+    let chosen = offers.iter().find(has);
+    let yearly =
+        chosen.and_then(|offer| offer.year).is_some_and(|price| Some(&price.id) == asked.as_ref());
+    let first = offers.iter().find(|offer| offer.tier.highlight).or(offers.first());
+    let chosen = chosen.or(first).map(|offer| offer.tier.product_id.as_str());
     let cards: Vec<AnyView> = offers
         .iter()
-        .map(|(tier, price)| offer(tier, price, asked.as_ref() == Some(&price.id)))
+        .map(|offer| {
+            let asked = chosen == Some(offer.tier.product_id.as_str());
+            let trial = terms::trial(offer.tier).filter(|_| tries);
+            let overage = terms::overage(offer.tier);
+            let about = format!("{}. {overage}.", terms::included(offer.tier));
+            card(offer, asked, about, trial, &|price| pay(offer.tier, price, asked))
+        })
         .collect();
+    let (class, switch) = (columns(&cards), switch(catalog, &offers, yearly));
     let error = forms::field_error(form, "price");
     let form_error = forms::form_error(form);
     view! {
         <section class="stack tight" aria-labelledby="plan">
-            <h2 id="plan">"Choose a plan"</h2>
+            <div class="row spread">
+                <h2 id="plan">"Choose a plan"</h2>
+                {switch}
+            </div>
             <Enhance>
                 <form class="stack" method="post" action=Subscribe::url()>
                     {form_error}
                     {error}
-                    <div class="plans two">{cards}</div>
+                    <div class=class>{cards}</div>
                 </form>
             </Enhance>
             <p class="mute fine">
@@ -54,61 +65,131 @@ pub fn plans(catalog: &Catalog, form: &FormState) -> AnyView {
 /// while the plan cannot be changed.
 pub fn others(catalog: &Catalog, current: &Current) -> Option<AnyView> {
     current.may_change().ok()?;
-    let offers =
-        catalog.tiers.iter().flat_map(|tier| tier.prices.iter().map(move |price| (tier, price)));
-    let cards: Vec<AnyView> = offers
-        .filter(|(_, price)| price.id != current.price_id)
-        .map(|(tier, price)| other(tier, price))
-        .collect();
-    if cards.is_empty() {
+    let offers = offers(catalog, Some(&current.price_id));
+    if offers.is_empty() {
         return None;
     }
+    let cards: Vec<AnyView> = offers
+        .iter()
+        .map(|offer| {
+            let about = format!("{}.", terms::included(offer.tier));
+            card(offer, false, about, None, &|price| preview(offer.tier, price))
+        })
+        .collect();
+    let yearly = current.per.as_deref() == Some("year");
+    let (class, switch) = (columns(&cards), switch(catalog, &offers, yearly));
     let section = view! {
         <section class="stack tight" id="plans" aria-labelledby="plans-title">
-            <h2 id="plans-title">"Other plans"</h2>
-            <div class="plans two">{cards}</div>
+            <div class="row spread">
+                <h2 id="plans-title">"Other plans"</h2>
+                {switch}
+            </div>
+            <div class=class>{cards}</div>
             <p class="mute fine">"You see what it comes to before anything changes."</p>
         </section>
     };
     Some(section.into_any())
 }
 
-fn other(tier: &Tier, price: &Price) -> AnyView {
-    let about = format!("{} a month.", format::with_unit(tier.terms.included));
-    let href = format!("/billing/change?price={}", price.id);
-    let label = format!("Preview {}, {} {}", tier.name, terms::amount(price), terms::every(price));
-    let name = tier.name.clone();
+/// A tier with the prices that take turns, or one price that is always shown.
+struct Offer<'a> {
+    tier: &'a Tier,
+    month: Option<&'a Price>,
+    year: Option<&'a Price>,
+}
+
+impl<'a> Offer<'a> {
+    fn prices(&self) -> impl Iterator<Item = &'a Price> {
+        self.month.into_iter().chain(self.year)
+    }
+}
+
+/// What is on sale, but for one price.
+fn offers<'a>(catalog: &'a Catalog, but: Option<&str>) -> Vec<Offer<'a>> {
+    let open = |price: &&Price| but != Some(price.id.as_str());
+    let mut offers = Vec::new();
+    for tier in &catalog.tiers {
+        let month = terms::monthly(tier).filter(open);
+        let year = terms::yearly(tier).filter(open);
+        if month.is_some() || year.is_some() {
+            offers.push(Offer { tier, month, year });
+        }
+        let turns = |price: &&Price| {
+            Some(&price.id) == month.or(year).map(|price| &price.id)
+                || Some(&price.id) == year.map(|price| &price.id)
+        };
+        let rest = tier.prices.iter().filter(open).filter(|price| !turns(price));
+        offers.extend(rest.map(|price| Offer { tier, month: Some(price), year: None }));
+    }
+    offers
+}
+
+/// The switch between month and year, where any card has both.
+fn switch(catalog: &Catalog, offers: &[Offer<'_>], yearly: bool) -> Option<AnyView> {
+    let both = offers.iter().any(|offer| offer.month.is_some() && offer.year.is_some());
+    both.then(|| terms::period_switch(&catalog.tiers, yearly))
+}
+
+fn columns(cards: &[AnyView]) -> &'static str {
+    if cards.len() > 3 { "plans two" } else { "plans" }
+}
+
+fn card(
+    offer: &Offer<'_>,
+    asked: bool,
+    about: String,
+    trial: Option<String>,
+    button: &dyn Fn(&Price) -> AnyView,
+) -> AnyView {
+    let Offer { tier, month, year } = offer;
+    let part = |price: &Price| {
+        view! {
+            <div class="stack">
+                <p class="price">
+                    {terms::amount(price)} " " <small>{terms::each(tier, price)}</small>
+                </p>
+                {button(price)}
+            </div>
+        }
+        .into_any()
+    };
+    let prices = match (month, year) {
+        (Some(month), Some(year)) => view! {
+            <div class="by-month">{part(month)}</div>
+            <div class="by-year">{part(year)}</div>
+        }
+        .into_any(),
+        (price, other) => price.or(*other).map(part).into_any(),
+    };
+    let class = if asked { "card plan chosen" } else { "card plan" };
+    let trial = trial.map(|trial| view! { <p class="fine">{trial} "."</p> });
     view! {
-        <article class="card plan">
-            <h3>{name}</h3>
-            <p class="price">
-                {terms::amount(price)} " " <small>{terms::every(price)}</small>
-            </p>
-            <p class="mute fine">{about}</p>
-            <a class="btn full" href=href>{label}</a>
+        <article class=class>
+            <div class="stack tight">
+                <h3>{tier.name.clone()}</h3>
+                <p class="mute fine">{about}</p>
+            </div>
+            {prices}
+            {trial}
         </article>
     }
     .into_any()
 }
 
-fn offer(tier: &Tier, price: &Price, asked: bool) -> AnyView {
-    let about =
-        format!("{} a month. {}.", format::with_unit(tier.terms.included), terms::overage(tier));
-    let (name, id) = (tier.name.clone(), price.id.clone());
-    let label = format!("Choose {}, {} {}", tier.name, terms::amount(price), terms::every(price));
-    let (card, button) = match asked {
-        true => ("card plan chosen", "btn primary full"),
-        false => ("card plan", "btn full"),
-    };
-    view! {
-        <article class=card>
-            <h3>{name}</h3>
-            <p class="price">
-                {terms::amount(price)} " " <small>{terms::every(price)}</small>
-            </p>
-            <p class="mute fine">{about}</p>
-            <button type="submit" class=button name="price" value=id>{label}</button>
-        </article>
-    }
-    .into_any()
+/// `Pro, $29 a month`
+fn named(tier: &Tier, price: &Price) -> String {
+    format!("{}, {} {}", tier.name, terms::amount(price), terms::each(tier, price))
+}
+
+fn pay(tier: &Tier, price: &Price, asked: bool) -> AnyView {
+    let class = if asked { "btn primary full" } else { "btn full" };
+    let label = format!("Choose {}", named(tier, price));
+    let id = price.id.clone();
+    view! { <button type="submit" class=class name="price" value=id>{label}</button> }.into_any()
+}
+
+fn preview(tier: &Tier, price: &Price) -> AnyView {
+    let label = format!("Preview {}", named(tier, price));
+    let href = format!("/billing/change?price={}", price.id);
+    view! { <a class="btn full" href=href>{label}</a> }.into_any()
 }

@@ -16,6 +16,7 @@ pub fn seats(current: &Current, form: &FormState) -> Option<AnyView> {
         return None;
     }
     let (now, each) = (current.quantity, money(current.amount, &current.currency));
+    let per = current.per.clone().unwrap_or_default();
     let value = form.value("seats").map_or_else(|| now.to_string(), str::to_owned);
     let invalid = form.error("seats").is_some().then_some("true");
     let error = forms::field_error(form, "seats");
@@ -23,15 +24,14 @@ pub fn seats(current: &Current, form: &FormState) -> Option<AnyView> {
     Some(
         view! {
             <section class="card stack" id="seats" aria-labelledby="seats-title">
-                <div class="row spread">
-                    <h2 id="seats-title">"Seats"</h2>
-                    <span class="mute fine">{each} " for each"</span>
-                </div>
+                <h2 id="seats-title">"Seats"</h2>
                 <Enhance>
-                    <form class="stack" method="post" action=SetSeats::url() novalidate>
-                        {form_error}
-                        <div class="field">
-                            <label for="seats-field">"Seats you pay for"</label>
+                    <form class="stack tight" method="post" action=SetSeats::url() novalidate>
+                        <div class="line">
+                            <div>
+                                <label class="strong" for="seats-field">"Seats you pay for"</label>
+                                <p class="mute fine">{each} " a " {per} " for each"</p>
+                            </div>
                             <input
                                 class="input"
                                 id="seats-field"
@@ -43,11 +43,10 @@ pub fn seats(current: &Current, form: &FormState) -> Option<AnyView> {
                                 aria-invalid=invalid
                                 aria-describedby="seats-error"
                             />
-                            {error}
+                            <button type="submit" class="btn">"Save seats"</button>
                         </div>
-                        <div class="row end">
-                            <button type="submit" class="btn primary">"Save seats"</button>
-                        </div>
+                        {error}
+                        {form_error}
                     </form>
                 </Enhance>
                 <p class="mute fine">
@@ -94,24 +93,25 @@ fn addon(current: &Current, offer: &AddonOffer, form: &FormState) -> AnyView {
     let (field, error_id) = (format!("n-{}", offer.price_id), format!("e-{}", offer.price_id));
     let price = money(offer.amount, &current.currency);
     let per = current.per.clone().unwrap_or_default();
-    let about = match (offer.included.is_positive(), offer.description.as_str()) {
-        (true, "") => format!("{} a month", format::with_unit(offer.included)),
-        (_, about) => about.to_owned(),
+    let about = match (offer.included.is_positive(), offer.description.trim_end_matches('.')) {
+        (true, "") => format!("{} a month. ", format::with_unit(offer.included)),
+        (false, "") => String::new(),
+        (_, about) => format!("{about}. "),
     };
     let label = format!("How many of {}", offer.name);
+    let save = format!("Save {}", offer.name);
     let (name, price_id) = (offer.name.clone(), offer.price_id.clone());
     view! {
         <Enhance>
             <form class="stack tight" method="post" action=SetAddon::url() novalidate>
                 <input type="hidden" name="price" value=price_id/>
-                <div class="row spread">
+                <div class="line">
                     <div>
                         <p class="strong">{name}</p>
-                        <p class="mute fine">{about} ", " {price} " a " {per}</p>
+                        <p class="mute fine">{about} {price} " a " {per} " for each"</p>
                     </div>
-                    <div class="row">
-                        <label class="sr" for=field.clone()>{label}</label>
-                        <input
+                    <label class="sr" for=field.clone()>{label}</label>
+                    <input
                             class="input"
                             id=field
                             name="quantity"
@@ -122,8 +122,7 @@ fn addon(current: &Current, offer: &AddonOffer, form: &FormState) -> AnyView {
                             aria-invalid=invalid
                             aria-describedby=error_id.clone()
                         />
-                        <button type="submit" class="btn">"Save"</button>
-                    </div>
+                    <button type="submit" class="btn" aria-label=save>"Save"</button>
                 </div>
                 <p class="error" id=error_id data-error-for="quantity">{error}</p>
                 <p class="error" role="alert" data-error-for="">{message}</p>

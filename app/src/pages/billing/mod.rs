@@ -44,7 +44,10 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     {
         tracing::warn!("after the portal: {error}");
     }
-    let currency = subscriptions::currency(&engine.db, &who.org_id).await?;
+    let currency = match subscriptions::currency(&engine.db, &who.org_id).await? {
+        Some(currency) => Some(currency),
+        None => asked_currency(&engine).await?,
+    };
     let catalog = catalog::current_in(&engine.db, currency.as_deref()).await?;
     let current = subscriptions::current(&engine.db, &who.org_id).await?;
     let standing = Standing::read(&engine, &who.org_id).await?;
@@ -64,20 +67,22 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     Ok(view! {
         {layout::heading("Billing", plan::summary(current.as_ref(), row), compare.into_any())}
         {current.as_ref().and_then(Current::message).map(|message| {
-            layout::notice("warn", message.to_owned(), None)
+            let link = Some(("Update the card".to_owned(), "/billing/card".to_owned()));
+            layout::notice("warn", message.to_owned(), link)
         })}
         {match &current {
             Some(current) => plan::card(current, &decisions),
-            None => choose::plans(&catalog, &subscribe),
+            None => choose::plans(&catalog, &subscribe, invoices.is_empty()),
         }}
+        {current.as_ref().and_then(|current| extras::seats(current, &seats))}
+        {current.as_ref().and_then(|current| {
+            extras::addons(current, &subscriptions::addons(&catalog, current), &addon)
+        })}
         {current.as_ref().map(|current| choose::others(&catalog, current))}
-        <div class="grid">
-            {current.as_ref().and_then(|current| extras::seats(current, &seats))}
-            {current.as_ref().and_then(|current| {
-                extras::addons(current, &subscriptions::addons(&catalog, current), &addon)
-            })}
-            {packs::card(&catalog.packs, &pack, bought)}
-            {cap::card(&standing, &cap)}
+        <div class="halves">
+            <div class="stack">
+                {packs::card(&catalog.packs, &pack, bought)} {cap::card(&standing, &cap)}
+            </div>
             {recharge}
         </div>
         {billed}
@@ -85,4 +90,11 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         {backs}
     }
     .into_any())
+}
+
+/// The currency of the price that somebody comes with who may still choose one.
+async fn asked_currency(engine: &Engine) -> Result<Option<String>, AppError> {
+    let Some(asked) = web::query_text("price") else { return Ok(None) };
+    let prices = catalog::resolve(&mut &engine.db, &[asked]).await?;
+    Ok(prices.into_values().next().map(|price| price.currency))
 }

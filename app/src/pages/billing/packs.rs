@@ -28,22 +28,13 @@ pub fn card(packs: &[Pack], form: &FormState, bought: String) -> AnyView {
         <section class="card stack" id="packs" aria-labelledby="packs-title">
             <div class="row spread">
                 <h2 id="packs-title">"Credit packs"</h2>
-                <span class="mute fine">"You hold " {bought}</span>
+                <span class="mute fine">"You hold " {bought} " bought"</span>
             </div>
             <Enhance>
                 <form class="stack" method="post" action=BuyPack::url()>
                     {form_error}
                     <p class="error" data-error-for="price">{error}</p>
-                    <table class="table">
-                        <thead class="sr">
-                            <tr>
-                                <th>"Pack"</th>
-                                <th>"Per credit"</th>
-                                <th>"Price"</th>
-                            </tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </table>
+                    <ul class="plain rows">{rows}</ul>
                 </form>
             </Enhance>
             <p class="mute fine">"Paid once on Stripe's page, used after your allowance."</p>
@@ -57,20 +48,17 @@ fn pack_row(pack: &Pack) -> AnyView {
     let price = money(pack.price.amount, &pack.price.currency);
     let spoken = format!("Buy {name}, {price}");
     let label = format!("Buy, {price}");
+    let about = format!("{}. {}.", plans::pack_rate(pack), plans::pack_validity(pack));
     view! {
-        <tr>
-            <th scope="row">
-                {name}
-                <br/>
-                <small>{plans::pack_validity(pack)}</small>
-            </th>
-            <td class="num mute">{plans::pack_rate(pack)}</td>
-            <td class="num">
-                <button type="submit" class="btn" name="pack" value=id aria-label=spoken>
-                    {label}
-                </button>
-            </td>
-        </tr>
+        <li class="row spread">
+            <div>
+                <p class="strong">{name}</p>
+                <p class="mute fine">{about}</p>
+            </div>
+            <button type="submit" class="btn" name="pack" value=id aria-label=spoken>
+                {label}
+            </button>
+        </li>
     }
     .into_any()
 }

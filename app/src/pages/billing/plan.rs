@@ -11,6 +11,7 @@ use crate::acts::plan::{KeepPlan, ResumePlan, UndoChange};
 use crate::format;
 use crate::forms::{self, FormState};
 use crate::islands::Enhance;
+use crate::layout::icons::{self, icon};
 
 /// What went wrong with the last decision about the plan, by the form it was made in.
 pub struct Forms {
@@ -40,9 +41,14 @@ impl Forms {
 pub fn summary(current: Option<&Current>, plan: &PlanRow) -> String {
     let Some(current) = current else { return format!("{} plan, nothing to pay.", plan.tier_name) };
     let amount = money(current.total(), &current.currency);
-    let next = match (current.ends_at, current.trial_end) {
-        (Some(end), _) => format!("Ends {}.", format::day(end)),
-        (None, Some(end)) if current.is_trial() => format!("On trial until {}.", format::day(end)),
+    let next = match (current.ends_at, current.trial_end, current.status.as_str()) {
+        (_, _, "past_due" | "unpaid" | "incomplete") => "The last payment is open.".to_owned(),
+        (_, _, "paused") => "Paused.".to_owned(),
+        (Some(end), ..) => format!("Ends {}.", format::day(end)),
+        _ if let Some(next) = &current.next => {
+            format!("Changes to {} {}.", next.label, format::day(next.on))
+        }
+        (None, Some(end), "trialing") => format!("On trial until {}.", format::day(end)),
         _ => format!("Renews {}.", format::day(current.period_end)),
     };
     format!("{}, {amount} {}. {next}", current.plan, every(current))
@@ -69,7 +75,17 @@ pub fn card(current: &Current, state: &Forms) -> AnyView {
     let period = format::period(current.period_start, current.period_end);
     let ends = current.ends_at.map(format::day);
     let ends = ends.map(|end| view! { <div><dt>"Ends on"</dt><dd>{end}</dd></div> });
-    let label = if current.is_trial() { "Trial (UTC)" } else { "Paid period (UTC)" };
+    let label = match current.status.as_str() {
+        "trialing" => "Trial (UTC)",
+        "active" => "Paid period (UTC)",
+        _ => "Period (UTC)",
+    };
+    let first = current.trial_end.filter(|_| current.is_trial() && current.ends_at.is_none());
+    let first = first.map(|end| {
+        let amount = money(current.total(), &current.currency);
+        let text = format!("{amount} on {}", format::day(end));
+        view! { <div><dt>"First payment"</dt><dd>{text}</dd></div> }
+    });
     view! {
         <section class="card stack" aria-labelledby="plan">
             <div class="row spread">
@@ -79,6 +95,7 @@ pub fn card(current: &Current, state: &Forms) -> AnyView {
             <dl class="lines">
                 {lines(current)}
                 <div><dt>{label}</dt><dd>{period}</dd></div>
+                {first}
                 {ends}
             </dl>
             {current.next.as_ref().map(|next| planned(next, &state.undo))}
@@ -86,13 +103,28 @@ pub fn card(current: &Current, state: &Forms) -> AnyView {
             {forms::form_error(&state.keep)}
             {forms::form_error(&state.resume)}
             <div class="row">{buttons(current)}</div>
-            <p class="mute fine">
-                "A move up applies at once, a move down at the end of the paid period. After \
-                 cancelling, the plan runs to the end of that period, and bought credits stay."
-            </p>
+            <p class="mute fine">{rules(current)}</p>
         </section>
     }
     .into_any()
+}
+
+/// What holds for changes and for the end, in this state.
+fn rules(current: &Current) -> &'static str {
+    match (current.status.as_str(), current.ends_at) {
+        ("active" | "trialing", Some(_)) => {
+            "Until then everything works as before. Bought credits stay after it."
+        }
+        ("trialing", None) => {
+            "Nothing is charged during the trial. Cancel before it ends and you pay nothing."
+        }
+        ("active", None) => {
+            "A move up applies at once, a move down at the end of the paid period. After \
+             cancelling, the plan runs to the end of that period, and bought credits stay."
+        }
+        ("paused", _) => "Nothing is charged while the plan is paused. Bought credits stay.",
+        _ => "The plan goes on as soon as the invoice is paid. Bought credits stay in any case.",
+    }
 }
 
 /// What is paid, line by line.
@@ -117,6 +149,7 @@ fn planned(next: &Next, undo: &FormState) -> AnyView {
     let text = format!("Changes to {} on {}.", next.label, format::day(next.on));
     view! {
         <div class="notice info" role="status">
+            {icon(icons::INFO)}
             <div>
                 <p>{text}</p>
                 {forms::form_error(undo)}
@@ -144,11 +177,14 @@ fn buttons(current: &Current) -> Vec<AnyView> {
         }
         _ => buttons.push(portal_button("", "Pay the open invoice", "btn primary")),
     }
+    if current.ends_at.is_some() {
+        let class = if buttons.is_empty() { "btn primary" } else { "btn" };
+        buttons.push(act(KeepPlan::url(), "Keep the plan", class));
+    }
     buttons.push(portal_button("card", "Change card", "btn"));
-    buttons.push(match current.ends_at {
-        Some(_) => act(KeepPlan::url(), "Keep the plan", "btn"),
-        None => portal_button("cancel", "Cancel plan", "btn"),
-    });
+    if current.ends_at.is_none() {
+        buttons.push(portal_button("cancel", "Cancel plan", "btn"));
+    }
     buttons
 }
 

@@ -80,7 +80,7 @@ fn trouble(overview: &Overview, now: i64) -> Option<AnyView> {
             tell("bad", "Paused: the pack is not sold any more. Choose another one.", None)
         }
         None if setting.next_at > now => {
-            let when = format::day(setting.next_at);
+            let when = format::stamp(setting.next_at);
             let message = format!(
                 "The card was declined. It is tried again on {when}, at the earliest; another \
                  card is tried at once."
@@ -156,8 +156,8 @@ fn save_form(overview: &Overview, packs: &[Pack], form: &FormState) -> AnyView {
     };
     let most = Input {
         name: "monthly_max",
-        label: "At most a month",
-        hint: "The most that is charged in a calendar month.",
+        label: "Spend at most, each month",
+        hint: "A calendar month, UTC.",
         unit,
         ..Input::default()
     };
@@ -170,8 +170,8 @@ fn save_form(overview: &Overview, packs: &[Pack], form: &FormState) -> AnyView {
                 {packs}
                 {forms::field(&state, most)}
                 <p class="mute fine">
-                    "Your card is charged without asking you again, up to the most a month. \
-                     Credits come when the payment went through. You can switch it off any time."
+                    "Your card is charged without asking you again, up to that most. Credits come \
+                     when the payment went through. You can switch it off any time."
                 </p>
                 <div class="row end">
                     <button type="submit" class="btn primary">{label}</button>
@@ -237,13 +237,12 @@ fn attempts(attempts: &[Attempt]) -> Option<AnyView> {
     Some(
         view! {
             <table class="table">
-                <caption class="fine">"The last purchases"</caption>
+                <caption>"The last purchases"</caption>
                 <thead class="sr">
                     <tr>
-                        <th>"Day"</th>
-                        <th>"Credits"</th>
-                        <th>"Amount"</th>
-                        <th>"What came of it"</th>
+                        <th scope="col">"Day"</th>
+                        <th scope="col">"Credits, and what came of it"</th>
+                        <th scope="col">"Amount"</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -262,10 +261,9 @@ fn attempt_row(attempt: &Attempt) -> AnyView {
     };
     view! {
         <tr>
-            <th scope="row">{format::day(attempt.created_at)}</th>
-            <td class="num">{format::credits(attempt.credits)}</td>
-            <td class="num">{money(attempt.amount, &attempt.currency)}</td>
-            <td class="mute">{came}</td>
+            <td class="nowrap mute">{format::short_day(attempt.created_at)}</td>
+            <th scope="row">{format::with_unit(attempt.credits)} <br/> <small>{came}</small></th>
+            <td class="num strong">{money(attempt.amount, &attempt.currency)}</td>
         </tr>
     }
     .into_any()

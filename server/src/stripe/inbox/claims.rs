@@ -8,7 +8,7 @@ use crate::clock::{HOUR, MINUTE, Millis, SECOND};
 use crate::db::{Db, Tx, sql};
 use crate::error::{Error, Result};
 
-use super::super::KEY_REFUSED;
+use super::super::{INCOMPLETE, KEY_REFUSED};
 use super::Status;
 
 /// How long a claim lasts. A look that takes longer may be done by somebody else as well: tickets
@@ -226,9 +226,11 @@ pub async fn fail(tx: &mut Tx, claim: &Claim, error: &Error, now: Millis) -> Res
     Ok(dead)
 }
 
-/// Whether it says nothing about the event: Stripe is away, or our key is.
+/// Whether it says nothing about the event: Stripe is away, or our key is. An answer that lacks
+/// what is needed will lack it the next time too, and is for a person to see. (A13)
 fn is_outage(error: &Error) -> bool {
     match error {
+        Error::Stripe { code, .. } if code == INCOMPLETE => false,
         Error::Stripe { retryable, code, .. } => *retryable || code == KEY_REFUSED,
         other => matches!(other, Error::Unavailable),
     }

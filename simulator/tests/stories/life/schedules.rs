@@ -54,6 +54,26 @@ async fn a_downgrade_waits_for_the_end_of_the_period() {
     let free = person.sub(&sub).await;
     assert_eq!((&free["schedule"], &free["status"]), (&Value::Null, &json!("active")));
     assert_eq!(person.events("subscription_schedule.released").await.len(), 1);
+    assert_eq!(person.events("subscription_schedule.completed").await.len(), 1);
+    assert_eq!(done["completed_at"], done["released_at"]);
+    person.bench.end().await;
+}
+
+#[tokio::test]
+async fn a_schedule_whose_subscription_nobody_pays_is_aborted() {
+    let mut person = Person::with_card().await;
+    let small = person.bench.price("Pro", 1000, Some("month")).await;
+    let large = person.bench.price("Team", 3000, Some("month")).await;
+    let (schedule, sub) = planned(&person, &large, &small, "").await;
+    person.card("pm_card_chargeCustomerFail").await;
+    person.pass(31 * DAY + 2 * HOUR).await;
+    assert_eq!(person.sub(&sub).await["status"], "past_due");
+    person.pass(15 * DAY + HOUR).await;
+    assert_eq!(person.sub(&sub).await["status"], "canceled");
+    let path = format!("/v1/subscription_schedules/{}", id(&schedule));
+    assert_eq!(person.bench.get(&path).await["status"], "canceled");
+    assert_eq!(person.events("subscription_schedule.aborted").await.len(), 1);
+    assert_eq!(person.events("subscription_schedule.canceled").await.len(), 0);
     person.bench.end().await;
 }
 
