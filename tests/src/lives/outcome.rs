@@ -31,7 +31,7 @@ impl Outcome {
     pub fn without_names(&self) -> Vec<String> {
         let plain = |word: &str| match word.split_once('_') {
             Some((kind, rest)) if rest.len() > 10 => format!("{kind}_…"),
-            _ if word.len() > 12 && word.bytes().all(|b| b.is_ascii_digit()) => "…".to_owned(),
+            _ if word.starts_with('@') => "@…".to_owned(),
             _ => word.to_owned(),
         };
         let line = |line: &String| line.split(' ').map(plain).collect::<Vec<_>>().join(" ");

@@ -36,7 +36,7 @@ async fn a_move_up_is_previewed_to_the_cent_and_the_credit_and_applies_at_once()
     assert_eq!(shop.standing().await.0, "1500");
     let page = preview(&ada, "Preview Team, $99 a month").await;
     page.must_say("This applies now");
-    page.must_say("10,000, now 2,000");
+    page.must_say("10,000, instead of 2,000");
     let portal = ada.fill(&page, "confirm_change", &[]).await;
     assert!(portal.url.as_str().starts_with(&world.stripe), "{}", portal.url);
     assert_eq!(tier(&world, &shop.org_id).await, "pro", "nothing changes before it is confirmed");

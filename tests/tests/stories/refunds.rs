@@ -73,7 +73,7 @@ async fn a_refund_of_an_unused_pack_takes_all_of_it_and_says_so() {
     let page = ada.visit("/billing").await;
     page.must_say("Refunds and disputes");
     page.must_say("$10.00");
-    ada.visit("/credits").await.must_say("Taken back with its payment");
+    ada.visit("/credits").await.must_say("Its payment was taken back");
     let audits = "select count(*) from audits where action = 'refunds.settle' and subject = $1";
     assert_eq!(world.rows::<(i64,)>(sql(audits).bind(&payment)).await, [(1,)]);
     everything_again(&world, 3).await;

@@ -111,7 +111,7 @@ async fn an_add_on_adds_its_share_at_once_and_its_whole_each_month() {
     let page = ada.visit("/billing").await;
     let link = page.link("Preview Team, $99 a month").expect("another plan");
     let page = ada.visit(&link).await;
-    page.must_say("12,000, now 4,000");
+    page.must_say("12,000, instead of 4,000");
     ada.fill(&page, "confirm_change", &[]).await.must_say("The plan is changed.");
     world.settle().await;
     let text = "select x.lookup_key, i.quantity from subscription_items i
