@@ -72,8 +72,17 @@ async fn another_site_cannot_send_our_forms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_the_app_send_strangers_to_the_sign_in_page() {
     let world = World::new().await;
-    let pages =
-        ["/dashboard", "/usage", "/credits", "/billing", "/keys", "/playground", "/settings"];
+    let pages = [
+        "/dashboard",
+        "/usage",
+        "/credits",
+        "/billing",
+        "/billing/card",
+        "/billing/change",
+        "/keys",
+        "/playground",
+        "/settings",
+    ];
     for page in pages {
         let answer = client()
             .get(format!("{}{page}", world.url))

@@ -13,26 +13,34 @@ use super::{COLUMNS, Contract};
 const TURN_MAX: i64 = 500;
 
 /// Grants the months that have begun and ends the contracts that are over. Answers how much was
-/// done. Two workers at once do each once: the wallet is locked.
+/// done. Two workers at once do each once: the wallet is locked. One that fails holds up no other.
 pub async fn turn(engine: &Engine) -> Result<usize> {
     let now = engine.clock.now();
     let text = "select id, org_id from contracts
          where ended_at is null and (ends_at <= $1 or next_at <= $1)
          order by starts_at, id limit $2";
     let due: Vec<(String, String)> = engine.db.all(sql(text).bind(now).bind(TURN_MAX)).await?;
+    let mut done = 0;
     for (id, org_id) in &due {
-        let mut tx = engine.db.begin().await?;
-        credits::lock_wallet(&mut tx, org_id, engine.clock.now()).await?;
-        let now = engine.clock.now();
-        open_due(&mut tx, id, now).await?;
-        let over = "select ends_at from contracts where id = $1 and ends_at <= $2";
-        let over = tx.optional::<(Millis,)>(sql(over).bind(id).bind(now)).await?;
-        if let Some((ends_at,)) = over {
-            close(&mut tx, id, ends_at).await?;
+        match turn_one(engine, id, org_id).await {
+            Ok(()) => done += 1,
+            Err(error) => tracing::error!(contract = id, "a contract's turn failed: {error}"),
         }
-        tx.commit().await?;
     }
-    Ok(due.len())
+    Ok(done)
+}
+
+async fn turn_one(engine: &Engine, id: &str, org_id: &str) -> Result<()> {
+    let mut tx = engine.db.begin().await?;
+    credits::lock_wallet(&mut tx, org_id, engine.clock.now()).await?;
+    let now = engine.clock.now();
+    open_due(&mut tx, id, now).await?;
+    let over = "select ends_at from contracts where id = $1 and ends_at <= $2";
+    let over = tx.optional::<(Millis,)>(sql(over).bind(id).bind(now)).await?;
+    if let Some((ends_at,)) = over {
+        close(&mut tx, id, ends_at).await?;
+    }
+    tx.commit().await
 }
 
 /// Grants the month that runs, where that was not done. Months that nobody was there for are not

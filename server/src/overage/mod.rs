@@ -23,9 +23,9 @@ const TURN_MAX: i64 = 500;
 /// were posted. Two workers at once post each once. (E5, E6)
 pub async fn post_due(engine: &Engine) -> Result<usize> {
     for org_id in lines::due(&engine.db, engine.clock.now(), TURN_MAX).await? {
-        let mut tx = engine.db.begin().await?;
-        lines::write(&mut tx, &engine.clock, &engine.rates, &org_id).await?;
-        tx.commit().await?;
+        if let Err(error) = write_lines(engine, &org_id).await {
+            tracing::error!(org_id, "what is billed was put on no line: {error}");
+        }
     }
     let mut posted = 0;
     let mut hopeless = None;
@@ -43,4 +43,11 @@ pub async fn post_due(engine: &Engine) -> Result<usize> {
         }
     }
     Ok(posted)
+}
+
+/// The lines that one org's periods lack. One that fails holds up no other.
+async fn write_lines(engine: &Engine, org_id: &str) -> Result<()> {
+    let mut tx = engine.db.begin().await?;
+    lines::write(&mut tx, &engine.clock, &engine.rates, org_id).await?;
+    tx.commit().await
 }
