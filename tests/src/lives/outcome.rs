@@ -64,7 +64,8 @@ const FACTS: [(&str, &str); 6] = [
     ),
     (
         "all of it",
-        "select cast(sum(remaining + held + consumed + expired + clawed_back + debt_paid) as text)
+        "select cast(coalesce(sum(remaining + held + consumed + expired + clawed_back + debt_paid), 0)
+             as text)
          from grants where org_id = $1",
     ),
     (
