@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::catalog::{self, Version};
 use crate::clock::{Millis, add_months};
-use crate::db::{Db, Tx, sql};
+use crate::db::{Tx, sql};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::units::Credits;
@@ -110,29 +110,34 @@ struct Due {
 /// Opens the months of yearly plans that have begun; answers how many. Two workers at once open
 /// each once: the row is held while it is moved on.
 pub async fn open_due(engine: &Engine) -> Result<usize> {
+    let text = "select item_id, period_start from allowance_schedules
+         where closed_at is null and next_at <= $1 order by next_at, item_id limit 1000";
+    let due: Vec<(String, Millis)> = engine.db.all(sql(text).bind(engine.clock.now())).await?;
     let mut opened = 0;
-    while is_due(&engine.db, engine.clock.now()).await? && opened < 1_000 {
-        let now = engine.clock.now();
-        let mut tx = engine.db.begin().await?;
-        let text = format!(
-            "select item_id, org_id, subscription_id, period_start, period_end, invoice_id, \
-                 version_id, target
-             from allowance_schedules where closed_at is null and next_at <= $1
-             order by next_at, item_id limit 1{}",
-            tx.dialect().for_update()
-        );
-        let Some(due) = tx.optional::<Due>(sql(text).bind(now)).await? else { break };
-        open_month(&mut tx, &due, now).await?;
-        tx.commit().await?;
-        opened += 1;
+    for (item_id, period_start) in &due {
+        match open_one(engine, item_id, *period_start).await {
+            Ok(()) => opened += 1,
+            // One that fails holds up no other.
+            Err(error) => tracing::error!(item_id, "a month was not opened: {error}"),
+        }
     }
     Ok(opened)
 }
 
-async fn is_due(db: &Db, now: Millis) -> Result<bool> {
-    let text = "select item_id from allowance_schedules
-         where closed_at is null and next_at <= $1 limit 1";
-    Ok(db.optional::<(String,)>(sql(text).bind(now)).await?.is_some())
+async fn open_one(engine: &Engine, item_id: &str, period_start: Millis) -> Result<()> {
+    let now = engine.clock.now();
+    let mut tx = engine.db.begin().await?;
+    let text = format!(
+        "select item_id, org_id, subscription_id, period_start, period_end, invoice_id, \
+             version_id, target
+         from allowance_schedules where item_id = $1 and period_start = $2
+         and closed_at is null and next_at <= $3{}",
+        tx.dialect().for_update()
+    );
+    let row = sql(text).bind(item_id).bind(period_start).bind(now);
+    let Some(due) = tx.optional::<Due>(row).await? else { return Ok(()) };
+    open_month(&mut tx, &due, now).await?;
+    tx.commit().await
 }
 
 async fn open_month(tx: &mut Tx, due: &Due, now: Millis) -> Result<()> {

@@ -64,8 +64,8 @@ const FACTS: [(&str, &str); 6] = [
     ),
     (
         "all of it",
-        "select cast(coalesce(sum(remaining + held + consumed + expired + clawed_back + debt_paid), 0)
-             as text)
+        "select cast(coalesce(
+                 sum(remaining + held + consumed + expired + clawed_back + debt_paid), 0) as text)
          from grants where org_id = $1",
     ),
     (
