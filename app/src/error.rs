@@ -69,6 +69,12 @@ impl AppError {
         Self { kind: Kind::Invalid, message: String::new(), fields }
     }
 
+    /// Every field of these that has something wrong with it.
+    pub fn fields<const N: usize>(faults: [(&str, Option<String>); N]) -> Self {
+        let wrong = faults.into_iter().filter_map(|(name, fault)| Some((name.to_owned(), fault?)));
+        Self { kind: Kind::Invalid, message: String::new(), fields: wrong.collect() }
+    }
+
     /// A fault of ours, logged.
     pub fn fault(inside: impl std::fmt::Display) -> Self {
         tracing::error!("{inside}");

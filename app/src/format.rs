@@ -131,6 +131,12 @@ pub fn until(now: Millis, at: Millis) -> String {
     }
 }
 
+/// `/admin/inbox/evt_1`: the address of one thing of a list, whatever its id is made of.
+pub fn path_to(list: &str, id: &str) -> String {
+    let encoded: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    format!("{list}/{}", encoded.replace('+', "%20"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +197,17 @@ mod tests {
         ];
         for (start, end, text) in cases {
             assert_eq!(period(at(start), at(end)), text);
+        }
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_place_in_an_address() {
+        let cases = [
+            ("evt_1A.b-c", "/inbox/evt_1A.b-c"),
+            ("a/../b?c=d#e f+g", "/inbox/a%2F..%2Fb%3Fc%3Dd%23e%20f%2Bg"),
+        ];
+        for (id, path) in cases {
+            assert_eq!(path_to("/inbox", id), path);
         }
     }
 

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use leptos::server_fn::error::FromServerFnError as _;
-use server::auth::sessions;
+use server::auth::{operators, sessions};
 use server::config::Config;
 use server::engine::Engine;
 use tower_sessions::Session;
@@ -15,6 +15,9 @@ use crate::error::AppError;
 
 /// What is called without signing in, by its prefix.
 pub const PUBLIC: &str = "/api/public/";
+
+/// What only operators call, by its prefix. To everybody else who is signed in there is nothing.
+pub const OPERATORS: &str = "/api/admin/";
 
 /// Where Stripe's hosted pages are. A form that is answered with a redirect to another site needs
 /// that site's name here, or the browser stops the redirect.
@@ -92,13 +95,25 @@ fn comes_from_here(headers: &HeaderMap, base_url: &str) -> bool {
 }
 
 /// Every server function but the public ones needs somebody signed in before its arguments are
-/// even read.
-pub async fn closed_doors(session: Session, request: Request, next: Next) -> Response {
+/// even read, and those of operators an operator.
+pub async fn closed_doors(
+    State(engine): State<Engine>,
+    session: Session,
+    request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path();
     if !path.starts_with("/api/") || path.starts_with(PUBLIC) {
         return next.run(request).await;
     }
     match sessions::identity(&session).await {
+        Ok(Some(one)) if path.starts_with(OPERATORS) => {
+            match operators::is_operator(&engine.db, &one.user_id).await {
+                Ok(true) => next.run(request).await,
+                Ok(false) => refused(path, &AppError::not_found()),
+                Err(error) => refused(path, &error.into()),
+            }
+        }
         Ok(Some(_)) => next.run(request).await,
         Ok(None) => refused(path, &AppError::unauthorized()),
         Err(error) => refused(path, &error.into()),

@@ -14,7 +14,9 @@ use leptos_axum::{
 use server::auth::sessions::SessionStore;
 use server::engine::Engine;
 use server::ids;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_sessions::cookie::SameSite;
@@ -26,6 +28,9 @@ use crate::{dev, forms, security};
 
 /// How long a visitor stays signed in.
 const SESSION: Duration = Duration::days(30);
+
+/// How hard pages are compressed, 1 to 9: from here on it takes much longer and gains little.
+const PAGE_QUALITY: i32 = 4;
 
 /// What the pages need besides the engine.
 #[derive(Clone)]
@@ -97,9 +102,18 @@ fn pages(engine: &Engine, options: &LeptosOptions) -> Router {
         .leptos_routes_with_context(options, routes, context.clone(), document)
         .fallback(file_and_error_handler_with_context::<LeptosOptions, _>(context, shell))
         .with_state(options.clone())
-        .layer(from_fn(security::closed_doors))
+        .layer(from_fn_with_state(engine.clone(), security::closed_doors))
         .layer(from_fn(forms::middleware))
         .layer(sessions(engine))
+        .layer(compression())
+}
+
+/// Pages leave compressed where the browser can read that. They are written whole before the first
+/// byte leaves, so nothing waits for a stream to fill; a nonce is a header's and a page's alike and
+/// new each time, so the length of an answer tells nothing that lasts. The built files have their
+/// compressed forms beside them, and the API's answers are too short to gain by it.
+fn compression() -> CompressionLayer {
+    CompressionLayer::new().quality(CompressionLevel::Precise(PAGE_QUALITY))
 }
 
 /// What a page or a server function finds in its context, and the policy that goes with a page.

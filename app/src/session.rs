@@ -1,6 +1,7 @@
 //! Who is in front of the page, and where they may be sent. Every server function begins here.
 
-use server::auth::{self, Permission, Who, sessions};
+use server::audit::Actor;
+use server::auth::{self, Permission, Who, operators, sessions};
 use server::engine::Engine;
 use server::orgs;
 
@@ -20,6 +21,22 @@ pub async fn require(permission: Permission) -> Result<(Engine, Who), AppError> 
     let who = visitor().await?.ok_or_else(AppError::unauthorized)?;
     orgs::require(&who, permission)?;
     Ok((web::engine()?, who))
+}
+
+/// The visitor, who must look after this installation. To everybody else who is signed in there is
+/// nothing at the address.
+pub async fn operator() -> Result<(Engine, Who), AppError> {
+    let who = visitor().await?.ok_or_else(AppError::unauthorized)?;
+    let engine = web::engine()?;
+    match operators::is_operator(&engine.db, &who.user_id).await? {
+        true => Ok((engine, who)),
+        false => Err(AppError::not_found()),
+    }
+}
+
+/// How the audit trail names an operator: by address, so that it can be read by itself.
+pub fn as_operator(who: &Who) -> Actor {
+    Actor::Operator(who.email.clone())
 }
 
 /// For what everybody may call, signed in or not.

@@ -93,6 +93,13 @@ pub fn App() -> impl IntoView {
                     view=pages::checkout::returned
                     ssr=SsrMode::Async
                 />
+                <Route path=path!("/admin") view=pages::admin::overview ssr=SsrMode::Async/>
+                <Route path=path!("/admin/orgs") view=pages::admin::orgs ssr=SsrMode::Async/>
+                <Route path=path!("/admin/orgs/:id") view=pages::admin::org ssr=SsrMode::Async/>
+                <Route path=path!("/admin/findings") view=pages::desk::findings ssr=SsrMode::Async/>
+                <Route path=path!("/admin/inbox") view=pages::desk::inbox ssr=SsrMode::Async/>
+                <Route path=path!("/admin/inbox/:id") view=pages::desk::event ssr=SsrMode::Async/>
+                <Route path=path!("/admin/jobs") view=pages::desk::jobs ssr=SsrMode::Async/>
                 <Route path=path!("/dev") view=pages::dev::bench ssr=SsrMode::Async/>
                 <Route path=path!("/dev/mail") view=pages::dev::mailbox ssr=SsrMode::Async/>
                 <Route path=path!("/dev/mail/:id") view=pages::dev::letter ssr=SsrMode::Async/>

@@ -5,9 +5,12 @@
 use serde_json::Value;
 
 use crate::clock::Millis;
-use crate::db::{Tx, sql};
-use crate::error::Result;
+use crate::db::{Db, Tx, sql};
+use crate::error::{Error, Result};
 use crate::ids;
+
+/// Longer reasons are not taken.
+const REASON_CHARS_MAX: usize = 500;
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Actor {
         }
     }
 
-    /// Which one, where there are several of the kind.
+    /// Which one, where there are several of the kind; of a user the address, while it is known.
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::User(id) | Self::Key(id) | Self::Operator(id) => Some(id),
@@ -72,6 +75,14 @@ pub struct Entry<'a> {
     pub detail: Option<Value>,
 }
 
+/// Refuses a reason that says nothing, or that nobody would read.
+pub fn check_reason(reason: &str) -> Result<()> {
+    if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        return Err(Error::invalid("reason", "must be 1 to 500 characters"));
+    }
+    Ok(())
+}
+
 /// Writes the deed down.
 pub async fn record(tx: &mut Tx, entry: &Entry<'_>, now: Millis) -> Result<()> {
     let text = "insert into audits
@@ -91,4 +102,32 @@ pub async fn record(tx: &mut Tx, entry: &Entry<'_>, now: Millis) -> Result<()> {
     )
     .await?;
     Ok(())
+}
+
+/// A deed that was written down.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Written {
+    /// `audit_…`
+    pub id: String,
+    /// When.
+    pub at: Millis,
+    /// What kind of actor did it.
+    pub actor_kind: String,
+    /// Which one, where there are several of the kind; of a user the address, while it is known.
+    pub actor_id: Option<String>,
+    /// A room and a verb.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What was done last to what is an org's, newest first.
+pub async fn of_org(db: &Db, org_id: &str, limit: i64) -> Result<Vec<Written>> {
+    let text = "select audits.id, at, actor_kind, coalesce(users.email, actor_id) as actor_id, \
+             action, subject, reason
+         from audits left join users on actor_kind = 'user' and users.id = actor_id
+         where org_id = $1 order by at desc, audits.id desc limit $2";
+    db.all(sql(text).bind(org_id).bind(limit.clamp(1, 1_000))).await
 }

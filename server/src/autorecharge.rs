@@ -13,7 +13,7 @@ use crate::credits;
 use crate::db::{Reads, Tx, sql};
 use crate::error::{Error, Result};
 use crate::jobs;
-use crate::units::Credits;
+use crate::units::{Credits, money};
 
 /// The kind of job that buys a pack.
 pub const JOB: &str = "recharge";
@@ -151,12 +151,30 @@ pub struct Wish {
     pub monthly_max: i64,
 }
 
+/// Why a threshold cannot be kept, for people; `None` where it can.
+pub fn threshold_fault(threshold: Credits) -> Option<String> {
+    let most = Credits::from_whole(THRESHOLD_MAX).unwrap_or(Credits::ZERO);
+    let fits = threshold.is_positive() && threshold <= most;
+    let message = "The threshold is more than 0 and at most 1,000,000,000 credits.";
+    (!fits).then(|| message.to_owned())
+}
+
+/// Why a monthly maximum (minor units) cannot be kept where one pack costs `price`, for people;
+/// `None` where it can.
+pub fn monthly_fault(monthly_max: i64, price: i64, currency: &str) -> Option<String> {
+    if monthly_max < price.max(1) {
+        let price = money(price, currency);
+        let message = "This is less than one pack costs";
+        return Some(format!("{message}, {price}: nothing could ever be bought."));
+    }
+    let most = money(MONTHLY_MAX, currency);
+    (monthly_max > MONTHLY_MAX).then(|| format!("Enter at most {most}."))
+}
+
 /// Switches it on, or changes what is wanted; either takes every pause away. Whoever is below the
 /// threshold already gets a pack at once.
 pub async fn save(tx: &mut Tx, org_id: &str, wish: &Wish, actor: Actor, now: Millis) -> Result<()> {
-    let most = Credits::from_whole(THRESHOLD_MAX).unwrap_or(Credits::ZERO);
-    if !wish.threshold.is_positive() || wish.threshold > most {
-        let message = "The threshold is more than 0 and at most 1,000,000,000 credits.";
+    if let Some(message) = threshold_fault(wish.threshold) {
         return Err(Error::invalid("threshold", message));
     }
     if !(1..=MONTHLY_MAX).contains(&wish.monthly_max) {
@@ -335,6 +353,33 @@ mod tests {
         // E2
         for (failures, hours) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 24), (90, 24)] {
             assert_eq!(wait(failures), hours * HOUR, "after {failures}");
+        }
+    }
+
+    #[test]
+    fn a_wish_that_cannot_be_kept_is_told_what_is_wrong_with_it() {
+        let micros = Credits::from_micros;
+        let most = Credits::from_whole(THRESHOLD_MAX).expect("fits");
+        for (threshold, fits) in [
+            (micros(0), false),
+            (micros(-1), false),
+            (micros(1), true),
+            (most, true),
+            (micros(most.micros() + 1), false),
+        ] {
+            assert_eq!(threshold_fault(threshold).is_none(), fits, "{threshold}");
+        }
+        let less = "This is less than one pack costs, $10.00: nothing could ever be bought.";
+        let more = "Enter at most $100,000,000.00.";
+        for (monthly_max, expected) in [
+            (0, Some(less)),
+            (999, Some(less)),
+            (1_000, None),
+            (MONTHLY_MAX, None),
+            (MONTHLY_MAX + 1, Some(more)),
+        ] {
+            let fault = monthly_fault(monthly_max, 1_000, "usd");
+            assert_eq!(fault.as_deref(), expected, "{monthly_max}");
         }
     }
 

@@ -1,9 +1,12 @@
-//! The demo org: an account to look around with, and three weeks of use behind it.
+//! The demo org: an account to look around with, which is an operator's, too, and three weeks of
+//! use behind it.
 //!
 //! Development only. Everything is booked by the same functions that customers' requests run
 //! through, at times that lie in the past. Owns no tables.
 
+use crate::audit::Actor;
 use crate::auth::accounts::{self, SignUp};
+use crate::auth::operators;
 use crate::clock::{DAY, HOUR, Millis};
 use crate::db::sql;
 use crate::engine::Engine;
@@ -35,6 +38,7 @@ pub async fn seed(engine: &Engine) -> Result<bool> {
         org_name: Some("Fernhill Labs".to_owned()),
     };
     let identity = accounts::sign_up(&past, form).await?;
+    operators::add(&past, EMAIL, "made with the demo org", Actor::System).await?;
     let began = past.clock.now();
     for day in 0..DAYS {
         use_of_a_day(engine, &identity.org_id, &identity.user_id, began + day * DAY, day).await?;

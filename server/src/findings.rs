@@ -3,12 +3,17 @@
 //! One open row a difference, however often it is found; it stays as it was when it is gone. Never
 //! mends anything: whoever found it says what would.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::audit::{self, Actor};
 use crate::clock::Millis;
 use crate::db::{Db, Tx, sql};
 use crate::error::{Error, Result};
 use crate::ids;
+
+/// What [`Finding`] reads.
+const COLUMNS: &str =
+    "id, kind, subject, org_id, message, detail, first_at, last_at, resolved_at, resolution";
 
 /// A difference, as it was found.
 #[derive(Clone, Debug)]
@@ -95,21 +100,58 @@ pub async fn resolve_unseen(tx: &mut Tx, kind: &str, since: Millis, now: Millis)
 }
 
 /// Says why an open finding may stay as it is. It is closed, and found anew if it is seen again.
-pub async fn dismiss(tx: &mut Tx, id: &str, reason: &str, now: Millis) -> Result<()> {
+pub async fn dismiss(
+    tx: &mut Tx,
+    id: &str,
+    reason: &str,
+    actor: &Actor,
+    now: Millis,
+) -> Result<()> {
+    audit::check_reason(reason)?;
     let text = "update findings set resolved_at = $2, resolution = $3
-         where id = $1 and resolved_at is null";
-    match tx.execute(sql(text).bind(id).bind(now).bind(reason)).await? {
-        0 => Err(Error::NotFound("An open finding of that id")),
-        _ => Ok(()),
-    }
+         where id = $1 and resolved_at is null returning kind, subject, org_id";
+    let row = sql(text).bind(id).bind(now).bind(reason);
+    let closed: Option<(String, String, Option<String>)> = tx.optional(row).await?;
+    let (kind, subject, org_id) = closed.ok_or(Error::NotFound("An open finding of that id"))?;
+    let entry = audit::Entry {
+        actor: actor.clone(),
+        org_id: org_id.as_deref(),
+        action: "findings.dismiss",
+        subject: id,
+        reason: Some(reason),
+        detail: Some(json!({ "kind": kind, "subject": subject })),
+    };
+    audit::record(tx, &entry, now).await
 }
 
 /// The newest findings, open ones only where that is asked.
 pub async fn list(db: &Db, open_only: bool, limit: i64) -> Result<Vec<Finding>> {
-    let which = if open_only { "where resolved_at is null" } else { "" };
+    page(db, open_only, None, limit).await
+}
+
+/// The newest findings before the one named: an id tells when it was first seen.
+pub async fn page(
+    db: &Db,
+    open_only: bool,
+    starting_after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Finding>> {
+    let open = if open_only { "and resolved_at is null" } else { "" };
     let text = format!(
-        "select id, kind, subject, org_id, message, detail, first_at, last_at, resolved_at, \
-             resolution from findings {which} order by first_at desc, id desc limit $1"
+        "select {COLUMNS} from findings where ($1 = '' or id < $1) {open} order by id desc limit $2"
     );
-    db.all(sql(text).bind(limit.clamp(1, 1_000))).await
+    let rows = sql(text).bind(starting_after.unwrap_or_default()).bind(limit.clamp(1, 1_000));
+    db.all(rows).await
+}
+
+/// One finding, open or gone.
+pub async fn find(db: &Db, id: &str) -> Result<Finding> {
+    let text = format!("select {COLUMNS} from findings where id = $1");
+    db.optional(sql(text).bind(id)).await?.ok_or(Error::NotFound("The finding"))
+}
+
+/// How many are open.
+pub async fn count_open(db: &Db) -> Result<i64> {
+    let text = "select count(*) from findings where resolved_at is null";
+    Ok(db.one::<(i64,)>(sql(text)).await?.0)
 }

@@ -3,8 +3,9 @@
 //! Owns `jobs` and `schedules`. Knows no kind of job: the worker finds the handler. Every handler
 //! must bear being run twice, since a lease may lapse while its worker still works.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::audit::{self, Actor};
 use crate::clock::{HOUR, MINUTE, Millis, SECOND};
 use crate::db::{Db, Tx, sql};
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ const LONGEST_DELAY: Millis = 6 * HOUR;
 const CLAIM_MAX: i64 = 10;
 /// Longer errors are cut: they are for people to read.
 const ERROR_CHARS_MAX: usize = 2_000;
+/// What [`Job`] reads.
+const COLUMNS: &str = "id, kind, attempts, run_at, last_error, wanted_at, dead_at";
 
 /// Why a job was not done.
 #[derive(Debug)]
@@ -71,8 +74,8 @@ pub struct Job {
     pub dead_at: Option<Millis>,
 }
 
-/// Leaves work behind, to be done at `run_at` or later. While an unfinished job with the same
-/// `dedupe` exists, nothing is added; the answer says whether something was.
+/// Leaves work behind, to be done at `run_at` or later. While a job with the same `dedupe` waits or
+/// runs, nothing is added; the answer says whether something was. A dead one is in nobody's way.
 pub async fn enqueue(
     tx: &mut Tx,
     kind: &str,
@@ -136,7 +139,8 @@ pub async fn fail(tx: &mut Tx, job: &Claimed, failure: &Failure, now: Millis) ->
         Failure::GiveUp(error) => (error, true),
     };
     let message: String = error.to_string().chars().take(ERROR_CHARS_MAX).collect();
-    let text = "update jobs set run_at = $3, lease_until = 0, last_error = $4, dead_at = $5
+    let text = "update jobs set run_at = $3, lease_until = 0, last_error = $4, dead_at = $5,
+             dedupe = case when $5 is null then dedupe end
          where id = $1 and attempts = $2";
     tx.execute(
         sql(text)
@@ -158,24 +162,58 @@ pub fn delay(attempt: i64) -> Millis {
 
 /// The unfinished jobs, dead ones first.
 pub async fn list(db: &Db, limit: i64) -> Result<Vec<Job>> {
-    let text = "select id, kind, attempts, run_at, last_error, wanted_at, dead_at from jobs
-         order by case when dead_at is null then 1 else 0 end, run_at, id limit $1";
+    let text = format!(
+        "select {COLUMNS} from jobs
+         order by case when dead_at is null then 1 else 0 end, run_at, id limit $1"
+    );
     db.all(sql(text).bind(limit)).await
 }
 
+/// The dead jobs, or those that wait, newest first, before the one named: an id tells when its job
+/// was first to run, and stays good when the job is done and gone.
+pub async fn page(
+    db: &Db,
+    dead: bool,
+    starting_after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Job>> {
+    let which = if dead { "dead_at is not null" } else { "dead_at is null" };
+    let text = format!(
+        "select {COLUMNS} from jobs where {which} and ($1 = '' or id < $1)
+         order by id desc limit $2"
+    );
+    db.all(sql(text).bind(starting_after.unwrap_or_default()).bind(limit.clamp(1, 1_000))).await
+}
+
+/// How many jobs are dead, and how many wait.
+pub async fn counts(db: &Db) -> Result<(i64, i64)> {
+    let text = "select count(dead_at), count(*) from jobs";
+    let (dead, all): (i64, i64) = db.one(sql(text)).await?;
+    Ok((dead, all - dead))
+}
+
 /// Lets a waiting or dead job run at once, with all its attempts before it again.
-pub async fn retry(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+pub async fn retry(tx: &mut Tx, id: &str, actor: &Actor, now: Millis) -> Result<()> {
     let text = "update jobs set dead_at = null, attempts = 0, run_at = $2
-         where id = $1 and lease_until <= $2";
-    if tx.execute(sql(text).bind(id).bind(now)).await? > 0 {
-        return Ok(());
-    }
-    let held: Option<(String,)> =
-        tx.optional(sql("select id from jobs where id = $1").bind(id)).await?;
-    match held {
-        Some(_) => Err(Error::Conflict("A worker is at this job just now.".to_owned())),
-        None => Err(Error::NotFound("The job")),
-    }
+         where id = $1 and lease_until <= $2 returning kind";
+    let put_back: Option<(String,)> = tx.optional(sql(text).bind(id).bind(now)).await?;
+    let Some((kind,)) = put_back else {
+        let held: Option<(String,)> =
+            tx.optional(sql("select id from jobs where id = $1").bind(id)).await?;
+        return Err(match held {
+            Some(_) => Error::Conflict("A worker is at this job just now.".to_owned()),
+            None => Error::NotFound("The job"),
+        });
+    };
+    let entry = audit::Entry {
+        actor: actor.clone(),
+        org_id: None,
+        action: "jobs.retry",
+        subject: id,
+        reason: None,
+        detail: Some(json!({ "kind": kind })),
+    };
+    audit::record(tx, &entry, now).await
 }
 
 /// When each schedule is due next; one that is not here was never taken.

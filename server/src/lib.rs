@@ -39,6 +39,7 @@ pub mod notices;
 pub mod usage;
 
 // Money.
+pub mod closing;
 pub mod contracts;
 pub mod customers;
 pub mod overage;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::mail::{self, Money, Template};
 use crate::orgs;
-use crate::units::{Credits, spoken};
+use crate::units::{Credits, counted, spoken};
 
 /// Something to tell.
 #[derive(Clone, Debug)]
@@ -90,8 +90,8 @@ fn words(news: &News) -> (&'static str, &'static str, String, String) {
                 100 => "Bought credits come next; without them use stops.",
                 _ => "Buy credits or change the plan to go on without a stop.",
             };
-            let (used, whole) = (spoken(*used), spoken(*whole));
-            let detail = format!("{used} of {whole} credits. It resets on {date}. {then}");
+            let (used, whole) = (spoken(*used), counted(*whole));
+            let detail = format!("{used} of {whole}. It resets on {date}. {then}");
             ("allowance", level, title, detail)
         }
         News::CapUsed { threshold, used, cap, overage, hard, resets_at } => {
@@ -103,8 +103,8 @@ fn words(news: &News) -> (&'static str, &'static str, String, String) {
                 true => "Use that would pass it is refused",
                 false => "Use goes on past it, because the cap only warns",
             };
-            let (used, cap) = (spoken(*used), spoken(*cap));
-            let detail = format!("{used} of {cap} credits. {then} until {date}.");
+            let (used, cap) = (spoken(*used), counted(*cap));
+            let detail = format!("{used} of {cap}. {then} until {date}.");
             ("cap", level, title, detail)
         }
         News::CreditsExhausted => {

@@ -1,7 +1,7 @@
 //! Orgs: who pays, who belongs to them, and what each role may do.
 //!
 //! Owns `orgs` and `members`. Role checks are [`require`]; what a request may cost is not its
-//! business. Never removes an org, because its ledger stays.
+//! business. Never removes an org, because its ledger stays: one that is closed is marked so.
 
 use std::fmt;
 
@@ -175,11 +175,62 @@ pub async fn list(db: &Db) -> Result<Vec<Org>> {
     db.all(sql(text)).await
 }
 
+/// An org as operators find it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Found {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Since when it exists.
+    pub created_at: Millis,
+    /// The address of its owner; of the first in the alphabet where it has several.
+    pub owner: Option<String>,
+}
+
+/// Orgs that are not gone, newest first: every one, or those whose name or whose members' address
+/// contains the words, and the one of that very id. At most `limit`, after the one named.
+pub async fn search(
+    db: &Db,
+    words: &str,
+    starting_after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Found>> {
+    let words = words.trim().to_lowercase();
+    // What means something in a pattern is taken for itself.
+    let plain = words.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let text = "select orgs.id, orgs.name, orgs.created_at,
+             (select min(users.email) from members
+              join users on users.id = members.user_id and users.deleted_at is null
+              where members.org_id = orgs.id and members.role = 'owner') as owner
+         from orgs
+         where orgs.deleted_at is null
+         and ($1 = '' or orgs.id = $1 or lower(orgs.name) like $2 escape '!'
+              or orgs.id in
+                (select members.org_id from members
+                 join users on users.id = members.user_id and users.deleted_at is null
+                 where users.email like $2 escape '!'))
+         and ($3 = '' or orgs.created_at < (select created_at from orgs where id = $3)
+              or (orgs.created_at = (select created_at from orgs where id = $3) and orgs.id < $3))
+         order by orgs.created_at desc, orgs.id desc limit $4";
+    let page = sql(text).bind(words).bind(format!("%{plain}%"));
+    db.all(page.bind(starting_after.unwrap_or_default()).bind(limit.clamp(1, 1_000))).await
+}
+
 /// The org with that id.
 pub async fn find(db: &Db, id: &str) -> Result<Org> {
     let text = "select id, name, created_at, deleted_at from orgs
          where id = $1 and deleted_at is null";
     db.optional(sql(text).bind(id)).await?.ok_or(Error::NotFound("The org"))
+}
+
+/// From now on the org is gone for everybody but its books: nobody acts in it any more.
+pub async fn close(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+    let text = "update orgs set deleted_at = $2 where id = $1 and deleted_at is null";
+    match tx.execute(sql(text).bind(id).bind(now)).await? {
+        0 => Err(Error::NotFound("The org")),
+        _ => Ok(()),
+    }
 }
 
 /// The org in whose name a user acts after signing in: the one joined first.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::api::forget_old_clocks;
 use crate::billing::calendar::DAY;
-use crate::billing::due::{Scope, is_due, run_until};
+use crate::billing::due::{Scope, run_until};
 use crate::json::Json;
 use crate::world::{DONE, Origin, Shared, World};
 
@@ -28,9 +28,6 @@ pub async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         }
         ticks += 1;
         let forgets = ticks.is_multiple_of(FORGET_EVERY);
-        if !forgets && !shared.read(is_due).await {
-            continue;
-        }
         let lived = shared.transact(Origin::default(), |world| {
             if forgets {
                 forget(world);

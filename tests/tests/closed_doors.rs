@@ -49,6 +49,35 @@ async fn every_server_function_is_listed_and_no_stranger_gets_past_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn doors_of_operators_are_not_there_for_an_owner() {
+    let world = World::new().await;
+    let ada = world.sign_up("Ada").await;
+    let (org, all) = (world.org_of(&ada).await, doors());
+    let operators: Vec<&String> =
+        all.iter().filter(|path| path.starts_with("/api/admin/")).collect();
+    assert!(operators.len() >= 8, "{operators:?}");
+    let full = format!("org={org}&credits=5&reason=r&key=k&terms=t&grounds=g&cause=c&contract=x");
+    for path in operators.into_iter().map(String::as_str).chain(["/api/admin/none"]) {
+        for body in ["", full.as_str()] {
+            let answer = ada
+                .client()
+                .post(format!("{}{path}", world.url))
+                .header(ACCEPT, "application/json")
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(ORIGIN, &world.url)
+                .body(body.to_owned())
+                .send()
+                .await
+                .expect("an answer");
+            assert_eq!(answer.status(), 404, "{path} {body}");
+        }
+    }
+    let text = "select count(*) from audits where action not in ('orgs.create', 'auth.sign_in')";
+    assert_eq!(world.rows::<(i64,)>(server::db::sql(text)).await, [(0,)], "nothing was done");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_site_cannot_send_our_forms() {
     let world = World::new().await;
     let ada = world.sign_up("Ada").await;
@@ -82,6 +111,13 @@ async fn pages_of_the_app_send_strangers_to_the_sign_in_page() {
         "/keys",
         "/playground",
         "/settings",
+        "/admin",
+        "/admin/findings",
+        "/admin/inbox",
+        "/admin/inbox/evt_1",
+        "/admin/jobs",
+        "/admin/orgs",
+        "/admin/orgs/org_1",
     ];
     for page in pages {
         let answer = client()

@@ -2,7 +2,9 @@
 //! call it; then it calls one function of the engine and says where to go.
 
 pub mod account;
+pub mod admin;
 pub mod billing;
+pub mod desk;
 pub mod keys;
 pub mod notices;
 pub mod plan;
@@ -24,6 +26,10 @@ pub fn page_of(path: &str) -> &'static str {
         "/api/set_seats" | "/api/set_addon" => "/billing",
         "/api/save_cap" | "/api/remove_cap" => "/billing",
         "/api/save_recharge" | "/api/stop_recharge" => "/billing",
+        "/api/admin/dismiss_finding" => "/admin/findings",
+        "/api/admin/replay_event" | "/api/admin/replay_failed" => "/admin/inbox",
+        "/api/admin/retry_job" => "/admin/jobs",
+        path if path.starts_with("/api/admin/") => "/admin",
         _ => "/",
     }
 }

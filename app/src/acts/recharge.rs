@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 use server::auth::Permission;
-use server::autorecharge::Wish;
+use server::autorecharge::{Wish, monthly_fault, threshold_fault};
+use server::catalog::Resolved;
+use server::recharges::{self, NO_PACK};
 use server::units::{Credits, MICRO, currency_exponent, parse_decimal};
-use server::{catalog, recharges};
 
 use crate::error::AppError;
 use crate::{forms, session, web};
@@ -17,14 +18,9 @@ pub async fn save_recharge(
     #[server(default)] monthly_max: String,
 ) -> Result<(), AppError> {
     let (engine, who) = session::require(Permission::ManageBilling).await?;
-    let threshold = parse_threshold(&threshold)?;
-    let packs = catalog::current(&engine.db).await?.packs;
-    let Some(chosen) = packs.iter().find(|one| one.price.id == pack) else {
-        return Err(AppError::field("pack", "Choose one of the packs that are on sale."));
-    };
-    let monthly_max = parse_money(&monthly_max, &chosen.price.currency)
-        .map_err(|message| AppError::field("monthly_max", message))?;
-    recharges::save(&engine, &who, &Wish { threshold, price_id: pack, monthly_max }).await?;
+    let pack = recharges::pack_on_sale(&engine.db, &pack).await?;
+    let wish = wish(&threshold, pack.as_ref(), &monthly_max)?;
+    recharges::save(&engine, &who, &wish).await?;
     forms::done("Auto-recharge is on.").await?;
     web::redirect("/billing");
     Ok(())
@@ -40,13 +36,39 @@ pub async fn stop_recharge() -> Result<(), AppError> {
     Ok(())
 }
 
-fn parse_threshold(typed: &str) -> Result<Credits, AppError> {
+/// What was typed, or everything that is wrong with it. An amount is read in the currency of the
+/// pack, and as one with cents where there is no pack.
+fn wish(threshold: &str, pack: Option<&Resolved>, most: &str) -> Result<Wish, AppError> {
+    let (price, currency) = pack.map_or((0, "usd"), |pack| (pack.amount, pack.currency.as_str()));
+    let threshold = sound(parse_threshold(threshold), |typed| threshold_fault(*typed));
+    let most = sound(parse_money(most, currency), |typed| match pack {
+        Some(_) => monthly_fault(*typed, price, currency),
+        None => None,
+    });
+    match (threshold, pack, most) {
+        (Ok(threshold), Some(pack), Ok(monthly_max)) => {
+            Ok(Wish { threshold, price_id: pack.price_id.clone(), monthly_max })
+        }
+        (threshold, pack, most) => Err(AppError::fields([
+            ("threshold", threshold.err()),
+            ("pack", pack.is_none().then(|| NO_PACK.to_owned())),
+            ("monthly_max", most.err()),
+        ])),
+    }
+}
+
+/// What was read, unless there is something wrong with it.
+fn sound<T>(read: Result<T, String>, fault: impl Fn(&T) -> Option<String>) -> Result<T, String> {
+    let value = read?;
+    fault(&value).map_or(Ok(value), Err)
+}
+
+fn parse_threshold(typed: &str) -> Result<Credits, String> {
     let plain: String = typed.chars().filter(|c| !matches!(c, ',' | ' ' | '\u{a0}')).collect();
     if plain.is_empty() {
-        return Err(AppError::field("threshold", "Enter how many credits, such as 100."));
+        return Err("Enter how many credits, such as 100.".to_owned());
     }
-    let wrong = |error| AppError::field("threshold", format!("The threshold {error}."));
-    plain.parse::<Credits>().map_err(wrong)
+    plain.parse::<Credits>().map_err(|error| format!("The threshold {error}."))
 }
 
 /// Money as people type it, in minor units: `100`, `$1,250.50`. A comma stands between thousands
@@ -100,11 +122,41 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_that_is_none_is_said_under_its_field() {
-        assert_eq!(parse_threshold("1,000").ok(), Credits::from_whole(1_000));
-        for typed in ["", "few"] {
-            let error = parse_threshold(typed).expect_err("refused");
-            assert!(error.fields.contains_key("threshold"), "{typed}");
+    fn everything_that_is_wrong_is_said_at_once_and_under_its_field() {
+        let euros = Resolved {
+            price_id: "price_1".to_owned(),
+            product_id: "prod_1".to_owned(),
+            kind: "pack".to_owned(),
+            name: "Small".to_owned(),
+            version_id: None,
+            per: None,
+            per_count: 1,
+            amount: 1_000,
+            currency: "eur".to_owned(),
+            credits: Credits::from_whole(500),
+            expires_days: None,
+            sold: true,
+        };
+        let good = wish("1,000", Some(&euros), "€20").expect("a wish");
+        assert_eq!(good.threshold, Credits::from_whole(1_000).expect("fits"));
+        assert_eq!((good.price_id.as_str(), good.monthly_max), ("price_1", 2_000));
+        let all = ["monthly_max", "pack", "threshold"];
+        let cases: [(&str, bool, &str, &[&str]); 8] = [
+            ("few", false, "much", &all),
+            ("", false, "", &all),
+            ("few", true, "much", &["monthly_max", "threshold"]),
+            ("0", true, "12,50", &["monthly_max", "threshold"]),
+            ("-5", true, "20", &["threshold"]),
+            ("100", true, "9.99", &["monthly_max"]),
+            ("100", false, "9.99", &["pack"]),
+            ("2000000000", true, "1000000000", &["monthly_max", "threshold"]),
+        ];
+        for (threshold, sold, most, expected) in cases {
+            let typed = format!("{threshold} {sold} {most}");
+            let error = wish(threshold, sold.then_some(&euros), most).expect_err(&typed);
+            let told: Vec<&str> = error.fields.keys().map(String::as_str).collect();
+            assert_eq!(told, expected, "{typed}");
+            assert!(error.message.is_empty() && error.fields.values().all(|m| !m.is_empty()));
         }
     }
 }

@@ -15,8 +15,8 @@ pub struct Meter {
     pub allowance: Credits,
     /// Used, whatever paid for it.
     pub used: Credits,
-    /// Bought credits that come after the allowance.
-    pub packs: Credits,
+    /// What can be spent besides the allowance: packs, and what was given or agreed.
+    pub besides: Credits,
     /// Whether use goes on past every credit and is billed.
     pub overage: bool,
     /// The org's own ceiling.
@@ -95,15 +95,15 @@ impl Meter {
         svg
     }
 
-    /// Allowance, packs and overage in the order in which they are spent, and what is used.
+    /// The allowance, what comes besides it and overage, one after the other, and what is used.
     fn zones(&self, svg: &mut String, end: i64) {
         let allowance = share(self.allowance.micros(), end);
-        let packs_until = self.allowance.micros().saturating_add(self.packs.micros());
-        let packs = share(packs_until, end);
+        let besides_until = self.allowance.micros().saturating_add(self.besides.micros());
+        let besides = share(besides_until, end);
         zone(svg, "track", 0, allowance);
-        zone(svg, "pack", allowance, packs);
+        zone(svg, "pack", allowance, besides);
         if self.overage {
-            zone(svg, "over", packs, 10_000);
+            zone(svg, "over", besides, 10_000);
         }
         zone(svg, "fill", 0, share(self.used.micros(), end));
     }
@@ -171,7 +171,7 @@ mod tests {
         Meter {
             allowance: whole(10_000),
             used: whole(used),
-            packs: whole(640),
+            besides: whole(640),
             overage: true,
             cap: cap.map(whole),
             projected: Some((whole(10_500), whole(11_000), whole(11_600))),

@@ -9,9 +9,10 @@ use server::config::Config;
 use server::db::Db;
 use server::engine::Engine;
 use server::error::{Error, Result};
-use server::{clock, jobs as work, orgs as all_orgs};
+use server::{clock, closing, customers as all_customers, jobs as work, orgs as all_orgs};
 
 use super::Report;
+use super::credits::as_option;
 use crate::dev;
 
 /// Rows printed at most.
@@ -30,6 +31,29 @@ pub enum Orgs {
         /// The address of its owner.
         #[arg(long)]
         owner: String,
+    },
+    /// Close one for good: nobody acts in it any more. Its ledger and its customer in Stripe stay.
+    Close {
+        /// Which.
+        #[arg(long)]
+        org: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What can be done with customers.
+#[derive(Debug, Subcommand)]
+pub enum Customers {
+    /// Let an org use again what it paid through a customer that was deleted in Stripe.
+    Release {
+        /// Whose.
+        #[arg(long)]
+        org: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -98,7 +122,7 @@ pub async fn migrate(config: Config) -> Result<Report> {
     Ok(Report::done(line, json!({ "applied": pending })))
 }
 
-/// `orgs list|create`
+/// `orgs list|create|close`
 pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
     match command {
         Orgs::List => {
@@ -119,7 +143,32 @@ pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
             let id = accounts::create_org(engine, &name, &owner, operator()).await?;
             Ok(Report::done(id.clone(), json!({ "id": id })))
         }
+        Orgs::Close { org, reason } => {
+            let mut tx = engine.db.begin().await?;
+            let now = engine.clock.now();
+            let closed = closing::close(&mut tx, &org, &operator(), &reason, now).await;
+            let keys = closed.map_err(as_option)?.keys;
+            tx.commit().await?;
+            let line = format!("{org} is closed; {keys} API keys were revoked.");
+            Ok(Report::done(line, json!({ "id": org, "keys_revoked": keys })))
+        }
     }
+}
+
+/// `customers release`
+pub async fn customers(engine: &Engine, command: Customers) -> Result<Report> {
+    let Customers::Release { org, reason } = command;
+    all_orgs::find(&engine.db, &org).await?;
+    let mut tx = engine.db.begin().await?;
+    let now = engine.clock.now();
+    let released = all_customers::release(&mut tx, &org, &operator(), &reason, now).await;
+    let released = released.map_err(as_option)?;
+    tx.commit().await?;
+    engine.wake.notify_one();
+    let (customers, credits) = (&released.customers, released.credits);
+    let line = format!("{}: {credits} credits of {org} can be used again", customers.join(", "));
+    let json = json!({ "org": org, "customers": customers, "credits": credits });
+    Ok(Report::done(line, json))
 }
 
 /// `keys create`
@@ -165,7 +214,7 @@ pub async fn jobs(engine: &Engine, command: Jobs) -> Result<Report> {
         }
         Jobs::Retry { id } => {
             let mut tx = engine.db.begin().await?;
-            work::retry(&mut tx, &id, engine.clock.now()).await?;
+            work::retry(&mut tx, &id, &operator(), engine.clock.now()).await?;
             tx.commit().await?;
             let line = format!("{id} runs next.");
             Ok(Report::done(line, json!({ "id": id })))

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use server::credits::{self, Adjustment, NewGrant, Source};
+use server::credits::{self, Adjustment};
 use server::engine::Engine;
 use server::error::{Error, Result};
 use server::orgs;
@@ -49,26 +49,12 @@ pub struct Adjust {
 pub async fn grant(engine: &Engine, command: Grant) -> Result<Report> {
     let Grant { org, credits: amount, reason, key } = command;
     orgs::find(&engine.db, &org).await?;
-    credits::check_key(&key).map_err(as_option)?;
-    credits::check_reason(&reason).map_err(as_option)?;
     let credits = parse(&amount)?;
-    if !credits.is_positive() {
-        return Err(Error::invalid("--credits", "must be more than 0"));
-    }
-    let now = engine.clock.now();
-    let new = NewGrant {
-        effective_at: None,
-        org_id: org.clone(),
-        source: Source::Manual,
-        source_ref: credits::manual_ref(&org, &key),
-        amount: credits,
-        expires_at: None,
-        payment: None,
-        actor: operator(),
-        reason,
-    };
+    let (org_id, by) = (org.clone(), key.clone());
+    let wanted = Adjustment { org_id, credits, key: by, actor: operator(), reason };
     let mut tx = engine.db.begin().await?;
-    let made = credits::grant(&mut tx, new, now).await?;
+    let now = engine.clock.now();
+    let made = credits::grant_by_hand(&mut tx, wanted, now).await.map_err(as_option)?;
     tx.commit().await?;
     engine.wake.notify_one();
     if let Some(id) = made {

@@ -9,6 +9,8 @@ mod commands;
 mod contracts;
 mod credits;
 mod doctor;
+mod operators;
+mod overage;
 mod serve;
 mod stripe;
 
@@ -62,6 +64,9 @@ enum Command {
     /// Organisations.
     #[command(subcommand)]
     Orgs(commands::Orgs),
+    /// Who orgs are in Stripe.
+    #[command(subcommand)]
+    Customers(commands::Customers),
     /// Give an org credits.
     Grant(credits::Grant),
     /// Correct what an org has, upwards or downwards.
@@ -72,6 +77,12 @@ enum Command {
     /// Terms made for one org.
     #[command(subcommand)]
     Contracts(contracts::Contracts),
+    /// What is billed after use.
+    #[command(subcommand)]
+    Overage(overage::Overage),
+    /// Users who look after the installation.
+    #[command(subcommand)]
+    Operators(operators::Operators),
     /// API keys.
     #[command(subcommand)]
     Keys(commands::Keys),
@@ -154,10 +165,13 @@ async fn with_engine(command: Command, config: Config) -> Result<Report, Error> 
         Command::Findings(command) => stripe::findings(&engine, command).await,
         Command::Ledger(command) => books::ledger(&engine, command).await,
         Command::Orgs(command) => commands::orgs(&engine, command).await,
+        Command::Customers(command) => commands::customers(&engine, command).await,
         Command::Grant(command) => credits::grant(&engine, command).await,
         Command::Adjust(command) => credits::adjust(&engine, command).await,
         Command::Caps(command) => caps::run(&engine, command).await,
         Command::Contracts(command) => contracts::run(&engine, command).await,
+        Command::Overage(command) => overage::run(&engine, command).await,
+        Command::Operators(command) => operators::run(&engine, command).await,
         Command::Keys(command) => commands::keys(&engine, command).await,
         Command::Clock(command) => commands::clock(&engine, command).await,
         Command::Jobs(command) => commands::jobs(&engine, command).await,
@@ -254,8 +268,14 @@ mod tests {
             "x contracts list --org org_1",
             "x contracts show contract_1 --json",
             "x contracts end contract_1 --reason R",
+            "x overage settle bline_1 --reason R --json",
+            "x operators add --email a@example.com --reason R --json",
+            "x operators list",
+            "x operators remove --email a@example.com --reason R",
             "x orgs list",
             "x orgs create --name N --owner a@example.com",
+            "x orgs close --org org_1 --reason R",
+            "x customers release --org org_1 --reason R",
             "x grant --org org_1 --credits 5 --reason R --key K",
             "x keys create --org org_1 --name N --scopes read",
             "x keys create --service --name N",
@@ -281,6 +301,10 @@ mod tests {
             "x adjust --org org_1 --credits -5 --reason R",
             "x contracts create --org org_1 --file F --key K",
             "x contracts end contract_1",
+            "x overage settle bline_1",
+            "x operators add --email a@example.com",
+            "x orgs close --org org_1",
+            "x customers release --reason R",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -7,7 +7,7 @@ use server::engine::Engine;
 use server::error::Result;
 use server::findings::{self, Finding};
 use server::reconciliation::{self, Plan};
-use server::{audit, clock, webhooks};
+use server::{clock, webhooks};
 
 use super::Report;
 use super::commands::operator;
@@ -88,10 +88,10 @@ pub async fn events(engine: &Engine, command: Events) -> Result<Report> {
             let mut tx = engine.db.begin().await?;
             let count = match &id {
                 Some(id) if !failed => {
-                    webhooks::replay(&mut tx, id, now).await?;
+                    webhooks::replay(&mut tx, id, &operator(), now).await?;
                     1
                 }
-                _ => webhooks::replay_failed(&mut tx, now).await?,
+                _ => webhooks::replay_failed(&mut tx, &operator(), now).await?,
             };
             tx.commit().await?;
             let line = format!("{count} put back; the worker acts on them next.");
@@ -163,18 +163,8 @@ pub async fn findings(engine: &Engine, command: Findings) -> Result<Report> {
             Ok(Report { lines, json, ok: true })
         }
         Findings::Dismiss { id, reason } => {
-            let now = engine.clock.now();
             let mut tx = engine.db.begin().await?;
-            findings::dismiss(&mut tx, &id, &reason, now).await?;
-            let entry = audit::Entry {
-                actor: operator(),
-                org_id: None,
-                action: "findings.dismiss",
-                subject: &id,
-                reason: Some(&reason),
-                detail: None,
-            };
-            audit::record(&mut tx, &entry, now).await?;
+            findings::dismiss(&mut tx, &id, &reason, &operator(), engine.clock.now()).await?;
             tx.commit().await?;
             let line = format!("{id} is closed; it is found anew if it is seen again.");
             Ok(Report::done(line, json!({ "id": id, "dismissed": true })))

@@ -34,6 +34,18 @@ pub const TAG: &str = "M2.5 8V2.5H8l5.5 5.5L8 13.5zM5.3 5.3v.1";
 /// A hammer's place: the workshop of development.
 pub const BENCH: &str = "M2.5 6h11M4 6v7.5M12 6v7.5M6 3.5h4V6H6z";
 
+/// A shield: who looks after the installation.
+pub const SHIELD: &str = "M8 2 13 4v4c0 3-2 5-5 6-3-1-5-3-5-6V4z";
+/// People.
+pub const PEOPLE: &str = "M6 7.5a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6zM1.8 13.2c.3-2.4 2-3.7 \
+     4.2-3.7s3.9 1.3 4.2 3.7M10.5 3.1a2.3 2.3 0 0 1 0 4.3M12 9.8c1.3.5 2 1.7 2.2 3.4";
+/// A tray: what came in.
+pub const TRAY: &str = "M2.5 9.5h3l1 2h3l1-2h3M2.5 9.5 4.5 3h7l2 6.5v4h-11z";
+/// A wheel that turns.
+pub const TURN: &str = "M13 8a5 5 0 1 1-1.5-3.5M13 2.5v3h-3";
+/// An arrow to the left: out of here.
+pub const LEAVE: &str = "M13 8H3.5M7 4 3 8l4 4";
+
 /// The icon of these lines.
 pub fn icon(lines: &'static str) -> AnyView {
     view! {

@@ -3,14 +3,16 @@
 
 pub mod icons;
 mod nav;
+mod operator;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use server::auth::{Permission, Who};
+use server::auth::{Permission, Who, operators as all_operators};
 use server::engine::Engine;
 use server::orgs;
 
 pub use nav::Place;
+pub use operator::{OperatorPlace, operators};
 
 use crate::error::{AppError, Kind};
 use crate::{forms, session, web};
@@ -79,20 +81,15 @@ where
             }
         };
         let done = forms::take_done().await?;
-        Ok(frame(&engine, place, &who, done, content))
+        let is_operator = all_operators::is_operator(&engine.db, &who.user_id).await?;
+        Ok(frame(nav::side(&engine, place, &who, is_operator), done, content))
     })
 }
 
-fn frame(
-    engine: &Engine,
-    place: Place,
-    who: &Who,
-    done: Option<String>,
-    content: AnyView,
-) -> AnyView {
+fn frame(side: AnyView, done: Option<String>, content: AnyView) -> AnyView {
     view! {
         <div class="shell">
-            {nav::side(engine, place, who)}
+            {side}
             <main id="main" class="stack" tabindex="-1">
                 {done.map(|message| notice("ok", message, None))}
                 {content}

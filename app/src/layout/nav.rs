@@ -82,10 +82,13 @@ impl Place {
 }
 
 /// The side: the product, the org, the places.
-pub fn side(engine: &Engine, place: Place, who: &Who) -> AnyView {
+pub fn side(engine: &Engine, place: Place, who: &Who, is_operator: bool) -> AnyView {
     let links: Vec<AnyView> = Place::SIDE.into_iter().map(|link| side_link(link, place)).collect();
     let development = engine.config.is_development().then(|| {
         view! { <a href="/dev">{icon(icons::BENCH)} "Development"</a> }
+    });
+    let operator = is_operator.then(|| {
+        view! { <a href="/admin">{icon(icons::SHIELD)} "Operator view"</a> }
     });
     let signed_in = format!("Signed in as {}, {}", who.name, who.role);
     view! {
@@ -97,6 +100,7 @@ pub fn side(engine: &Engine, place: Place, who: &Who) -> AnyView {
                 <hr/>
                 <a href="/pricing">{icon(icons::TAG)} "Plans and prices"</a>
                 {development}
+                {operator}
                 <p class="foot">{signed_in}</p>
             </nav>
         </header>

@@ -131,7 +131,8 @@ fn statement(movements: &[Movement], more: bool, later: bool) -> AnyView {
     .into_any()
 }
 
-fn row(movement: &Movement) -> AnyView {
+/// One movement: when, why, how much, and what there was afterwards.
+pub fn row(movement: &Movement) -> AnyView {
     let class = if movement.credits.is_positive() { "num pos" } else { "num" };
     let at = movement.at_ms;
     let usage =
@@ -181,10 +182,11 @@ fn spoken(kind: &str) -> &str {
 /// Newest and older. Lists go one way only, because something new may have come in front.
 pub fn pager(
     label: &'static str,
-    newest: &'static str,
+    newest: impl Into<String>,
     later: bool,
     older: Option<String>,
 ) -> AnyView {
+    let newest: String = newest.into();
     let first = match later {
         true => view! { <a class="btn small" href=newest>"Newest"</a> }.into_any(),
         false => ().into_any(),

@@ -65,12 +65,19 @@ impl Standing {
         (self.balance.allowance.period_start, self.balance.allowance.period_end)
     }
 
-    /// What was bought and can still be spent.
-    pub fn bought(&self) -> Credits {
-        let open = self.balance.grants.iter();
-        let bought =
-            open.filter(|grant| !matches!(grant.source.as_str(), "allowance" | "free" | "trial"));
-        bought.map(|grant| grant.remaining).sum()
+    /// What is left of packs.
+    pub fn packs(&self) -> Credits {
+        self.left_of(|source| source == "pack")
+    }
+
+    /// What can be spent besides the allowance: packs, and what was given or agreed.
+    fn besides(&self) -> Credits {
+        self.left_of(|source| !matches!(source, "allowance" | "free" | "trial"))
+    }
+
+    fn left_of(&self, wanted: fn(&str) -> bool) -> Credits {
+        let grants = self.balance.grants.iter().filter(|grant| wanted(&grant.source));
+        grants.map(|grant| grant.remaining).sum()
     }
 
     /// When the trial ends, while there is one.
@@ -85,7 +92,7 @@ impl Standing {
         allowance.granted.is_positive().then(|| Meter {
             allowance: allowance.granted,
             used: allowance.period_used,
-            packs: self.bought(),
+            besides: self.besides(),
             overage: self.entitled.overage_allowed,
             cap: self.cap.as_ref().map(|cap| cap.credits),
             projected: self.projection.map(|p| (p.low, p.expected, p.high)),
@@ -202,7 +209,7 @@ fn allowance(standing: &Standing) -> AnyView {
             <p class="big">{used} " " <small>{format!("of {whole} credits, {percent}%")}</small></p>
             <div class="stack tight">
                 <div inner_html=meter.html()></div>
-                {legend(&meter)}
+                {legend(&meter, standing.besides() == standing.packs())}
             </div>
             {figures(standing)}
         </section>
@@ -227,13 +234,10 @@ fn without_allowance(standing: &Standing) -> AnyView {
     .into_any()
 }
 
-fn legend(meter: &Meter) -> AnyView {
-    let packs = meter.packs.is_positive().then(|| {
-        view! {
-            <li>
-                {swatch("pack")} "Bought credits " <b>{format::credits(meter.packs)}</b>
-            </li>
-        }
+fn legend(meter: &Meter, bought: bool) -> AnyView {
+    let besides = meter.besides.is_positive().then(|| {
+        let label = if bought { "Bought credits " } else { "Credits besides " };
+        view! { <li>{swatch("pack")} {label} <b>{format::credits(meter.besides)}</b></li> }
     });
     let overage = meter.overage.then(|| view! { <li>{swatch("over")} "Overage, billed"</li> });
     let projected = meter.projected.map(|(low, _, high)| {
@@ -252,7 +256,7 @@ fn legend(meter: &Meter) -> AnyView {
     view! {
         <ul class="legend">
             <li>{swatch("fill")} "Used"</li>
-            {packs}
+            {besides}
             {overage}
             {projected}
         </ul>
@@ -272,9 +276,10 @@ fn swatch(class: &'static str) -> AnyView {
 fn figures(standing: &Standing) -> AnyView {
     let balance = &standing.balance;
     let (_, end) = standing.period();
-    let bought = standing.bought();
-    let besides = match bought.is_positive() {
-        true => format!("plus {} bought", format::credits(bought)),
+    let more = standing.besides();
+    let besides = match more.is_positive() {
+        true if more == standing.packs() => format!("plus {} bought", format::credits(more)),
+        true => format!("plus {} besides", format::credits(more)),
         false => format!("{} in all", format::credits(balance.available)),
     };
     let resets = match (standing.trial_end(), end <= standing.now) {

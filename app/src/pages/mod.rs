@@ -1,6 +1,7 @@
 //! The pages, each a function from an address to HTML. They ask the engine, and change nothing but
 //! what they were left to show once.
 
+pub mod admin;
 mod besides;
 pub mod billing;
 pub mod checkout;
@@ -8,6 +9,7 @@ mod compare;
 pub mod credits;
 pub mod dashboard;
 pub mod days;
+pub mod desk;
 pub mod dev;
 pub mod keys;
 pub mod landing;

@@ -1,16 +1,17 @@
 //! `/usage`: what was used by day and meter, filtered by a plain GET form, and the single lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use leptos::prelude::*;
+use server::api_keys::{self, ApiKey};
 use server::auth::{Permission, Who};
 use server::clock::{DAY, Millis, add_months};
 use server::engine::Engine;
 use server::gate;
+use server::orgs;
 use server::rates::RateCard;
 use server::units::Credits;
 use server::usage::{self, DayMeter, Usage, UsageQuery};
-use server::{api_keys, orgs};
 
 use super::credits::pager;
 use super::days::daily_card;
@@ -114,7 +115,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         {filters(&filter, &engine.rates)}
         {(filter.span != "12m").then(|| daily_card("Use by day", &chart))}
         {by_meter(&days, &engine.rates)}
-        {events(&lines, more, &filter, &Names::read(&engine, &who.org_id).await?)}
+        {events(&lines, more, &filter, &Names::read(&engine, &who.org_id, &lines).await?)}
     }
     .into_any())
 }
@@ -209,25 +210,43 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    async fn read(engine: &'a Engine, org_id: &str) -> Result<Self, AppError> {
-        let keys = api_keys::list(&engine.db, org_id).await?;
+    async fn read(engine: &'a Engine, org_id: &str, lines: &[Usage]) -> Result<Self, AppError> {
+        let used: BTreeSet<String> =
+            lines.iter().filter_map(|line| line.api_key_id.clone()).collect();
+        let used: Vec<String> = used.into_iter().collect();
+        let keys = api_keys::named(&engine.db, org_id, &used).await?;
         let members = orgs::members(&engine.db, org_id).await?;
         Ok(Self {
             rates: &engine.rates,
-            keys: keys.into_iter().map(|key| (key.id, key.name)).collect(),
+            keys: keys.into_iter().map(|key| (key.id.clone(), key_name(&key))).collect(),
             members: members.into_iter().map(|member| (member.user_id, member.name)).collect(),
         })
     }
 
-    /// Who used it: the key, else the member, by name where there is one.
+    /// Who used it: the key and the member whom it named, where that is one of the org; else the
+    /// member alone.
     fn of(&self, line: &Usage) -> String {
         let named =
             |id: &String, names: &BTreeMap<String, String>| names.get(id).unwrap_or(id).clone();
         match (&line.api_key_id, &line.member) {
-            (Some(key), _) => named(key, &self.keys),
+            (Some(key), member) => {
+                let member = member.as_ref().and_then(|member| self.members.get(member));
+                let member = member.map(|name| format!(", {name}")).unwrap_or_default();
+                format!("{}{member}", named(key, &self.keys))
+            }
             (None, Some(member)) => named(member, &self.members),
             (None, None) => "–".to_owned(),
         }
+    }
+}
+
+/// What people call a key: its name, and whether it is refused by now. A service key is the
+/// product itself, which people here neither made nor revoke.
+fn key_name(key: &ApiKey) -> String {
+    match (&key.org_id, key.revoked_at) {
+        (None, _) => format::sentence(&key.name),
+        (Some(_), None) => key.name.clone(),
+        (Some(_), Some(_)) => format!("{} (revoked)", key.name),
     }
 }
 

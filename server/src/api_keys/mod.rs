@@ -169,6 +169,14 @@ pub async fn list(db: &Db, org_id: &str) -> Result<Vec<ApiKey>> {
     db.all(sql(text).bind(org_id)).await
 }
 
+/// The org's keys and the service keys among these, revoked ones too.
+pub async fn named(db: &Db, org_id: &str, ids: &[String]) -> Result<Vec<ApiKey>> {
+    let any = db.dialect().any("id", 2);
+    let text =
+        format!("select {COLUMNS} from api_keys where (org_id = $1 or org_id is null) and {any}");
+    db.all(sql(text).bind(org_id).bind(ids.to_vec())).await
+}
+
 /// The service keys of this name that are in force, oldest first.
 pub async fn list_service(db: &Db, name: &str) -> Result<Vec<ApiKey>> {
     let text = format!(
@@ -188,6 +196,16 @@ pub async fn revoke(
     now: Millis,
 ) -> Result<()> {
     revoke_of(tx, Some(org_id), key_id, actor, now).await
+}
+
+/// From now on every key of the org is refused; answers how many were in force.
+pub async fn revoke_all(tx: &mut Tx, org_id: &str, actor: &Actor, now: Millis) -> Result<usize> {
+    let text = "select id from api_keys where org_id = $1 and revoked_at is null order by id";
+    let keys: Vec<(String,)> = tx.all(sql(text).bind(org_id)).await?;
+    for (key_id,) in &keys {
+        revoke(tx, org_id, key_id, actor.clone(), now).await?;
+    }
+    Ok(keys.len())
 }
 
 /// From now on the service key is refused.

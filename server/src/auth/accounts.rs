@@ -79,7 +79,7 @@ pub async fn sign_in(engine: &Engine, email: &str, password: &str, ip: &str) -> 
         return Err(mismatch());
     }
     let user_id = user_id.ok_or_else(mismatch)?;
-    let org_id = orgs::first_of_user(&engine.db, &user_id).await?.ok_or_else(mismatch)?;
+    let org_id = orgs::first_of_user(&engine.db, &user_id).await?.ok_or_else(closed)?;
     let now = engine.clock.now();
     let mut tx = engine.db.begin().await?;
     throttle::clear(&mut tx, throttle::SIGN_IN_ADDRESS, &email).await?;
@@ -174,6 +174,12 @@ async fn count_attempt(engine: &Engine, email: &str, ip: &str) -> Result<()> {
     let place = throttle::count(&mut tx, throttle::SIGN_IN_PLACE, ip, now).await?;
     tx.commit().await?;
     address.and(place)
+}
+
+/// Said only to those who know the password.
+fn closed() -> Error {
+    let message = "The org of this account was closed. Write to us if that was a mistake.";
+    Error::invalid("", message)
 }
 
 fn mismatch() -> Error {

@@ -1,9 +1,10 @@
 //! Identity: who asks. Signing up, signing in, sessions, and what the pages know of a visitor.
 //!
-//! The children own `users`, `sessions` and `throttles`. Never decides what somebody may do (that
-//! is [`crate::orgs::require`]) nor what a request may cost (that is the gate).
+//! The children own `users`, `operators`, `sessions` and `throttles`. Never decides what somebody
+//! may do (that is [`crate::orgs::require`]) nor what a request may cost (that is the gate).
 
 pub mod accounts;
+pub mod operators;
 pub mod password;
 pub mod sessions;
 pub mod throttle;

@@ -122,7 +122,7 @@ pub struct NewContract {
 pub async fn create(engine: &Engine, new: NewContract) -> Result<Contract> {
     let org = orgs::find(&engine.db, &new.org_id).await?;
     credits::check_key(&new.key)?;
-    credits::check_reason(&new.reason)?;
+    audit::check_reason(&new.reason)?;
     check_meters(engine, &new.agreed)?;
     let terms = serde_json::to_string(&new.agreed.terms)?;
     let mut tx = engine.db.begin().await?;
@@ -237,7 +237,7 @@ fn check_meters(engine: &Engine, agreed: &Agreed) -> Result<()> {
 /// Ends a contract now: what it allowed is over, and so are the credits it gave that are left. What
 /// it billed goes onto an invoice. Ending it again changes nothing.
 pub async fn end(engine: &Engine, id: &str, actor: Actor, reason: &str) -> Result<Contract> {
-    credits::check_reason(reason)?;
+    audit::check_reason(reason)?;
     let contract = find(&engine.db, id).await?;
     let mut tx = engine.db.begin().await?;
     credits::lock_wallet(&mut tx, &contract.org_id, engine.clock.now()).await?;

@@ -1,7 +1,7 @@
 //! What comes with time: the months of contracts begin, and contracts end.
 
 use crate::audit::Actor;
-use crate::clock::{self, Millis, add_months};
+use crate::clock::{self, HOUR, Millis, add_months};
 use crate::credits::{self, NewGrant, Source};
 use crate::db::{Tx, sql};
 use crate::engine::Engine;
@@ -11,15 +11,20 @@ use super::{COLUMNS, Contract};
 
 /// How many contracts one turn looks after; the rest comes at the next.
 const TURN_MAX: i64 = 500;
+/// So long before it begins a month's credits are granted. They can be spent from its first moment
+/// on: whoever asks on the stroke, or while no worker runs, is billed for nothing that is included.
+const AHEAD: Millis = 6 * HOUR;
 
-/// Grants the months that have begun and ends the contracts that are over. Answers how much was
-/// done. Two workers at once do each once: the wallet is locked. One that fails holds up no other.
+/// Grants the months that run or begin soon, and ends the contracts that are over. Answers how much
+/// was done. Two workers at once do each once: the wallet is locked. One that fails holds up no
+/// other.
 pub async fn turn(engine: &Engine) -> Result<usize> {
     let now = engine.clock.now();
     let text = "select id, org_id from contracts
-         where ended_at is null and (ends_at <= $1 or next_at <= $1)
-         order by starts_at, id limit $2";
-    let due: Vec<(String, String)> = engine.db.all(sql(text).bind(now).bind(TURN_MAX)).await?;
+         where ended_at is null and (ends_at <= $1 or next_at <= $2)
+         order by starts_at, id limit $3";
+    let row = sql(text).bind(now).bind(now + AHEAD).bind(TURN_MAX);
+    let due: Vec<(String, String)> = engine.db.all(row).await?;
     let mut done = 0;
     for (id, org_id) in &due {
         match turn_one(engine, id, org_id).await {
@@ -43,23 +48,25 @@ async fn turn_one(engine: &Engine, id: &str, org_id: &str) -> Result<()> {
     tx.commit().await
 }
 
-/// Grants the month that runs, where that was not done. Months that nobody was there for are not
-/// made up: they would be over.
+/// Grants the month that runs and the one that begins soon, where that was not done. Months that
+/// nobody was there for are not made up: they would be over.
 pub(super) async fn open_due(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
     let text = format!(
         "select {COLUMNS} from contracts where id = $1 and ended_at is null and next_at <= $2"
     );
-    let Some(contract) = tx.optional::<Contract>(sql(text).bind(id).bind(now)).await? else {
-        return Ok(());
-    };
-    let month = Month::at(contract.starts_at, contract.ends_at, contract.next_month, now);
-    if month.end > now {
-        grant(tx, &contract, &month, now).await?;
+    while let Some(contract) =
+        tx.optional::<Contract>(sql(text.clone()).bind(id).bind(now + AHEAD)).await?
+    {
+        let month = Month::at(contract.starts_at, contract.ends_at, contract.next_month, now);
+        if month.end > now {
+            grant(tx, &contract, &month, now).await?;
+        }
+        // Each month that is passed brings the next one nearer, so that this comes to an end.
+        let more = contract.ends_at.is_none_or(|end| month.next < end);
+        let text = "update contracts set next_month = $2, next_at = $3 where id = $1";
+        let row = sql(text).bind(id).bind(month.number + 1).bind(more.then_some(month.next));
+        tx.execute(row).await?;
     }
-    let more = contract.ends_at.is_none_or(|end| month.next < end);
-    let text = "update contracts set next_month = $2, next_at = $3 where id = $1";
-    let row = sql(text).bind(id).bind(month.number + 1).bind(more.then_some(month.next));
-    tx.execute(row).await?;
     Ok(())
 }
 
@@ -74,7 +81,7 @@ async fn grant(tx: &mut Tx, contract: &Contract, month: &Month, now: Millis) -> 
         source: Source::Contract,
         source_ref: format!("{}:{}", contract.id, month.number),
         amount: terms.included,
-        effective_at: None,
+        effective_at: Some(month.start),
         expires_at: Some(month.end),
         payment: None,
         actor: Actor::System,
@@ -109,7 +116,7 @@ struct Month {
 }
 
 impl Month {
-    /// The month that `now` falls into, not before `from`.
+    /// The month that `now` falls into, or `from` where that is yet to begin.
     fn at(starts_at: Millis, ends_at: Option<Millis>, from: i64, now: Millis) -> Self {
         let mut number = from;
         while add_months(starts_at, number + 1) <= now {
@@ -125,6 +132,14 @@ impl Month {
 mod tests {
     use super::*;
     use crate::clock::parse_rfc3339;
+
+    #[test]
+    fn the_month_that_comes_next_is_known_before_it_begins() {
+        let at = |text: &str| parse_rfc3339(&format!("{text}T00:00:00Z")).expect("a time");
+        let month = Month::at(at("2027-01-31"), None, 1, at("2027-02-28") - 1);
+        let bounds = (at("2027-02-28"), at("2027-03-31"));
+        assert_eq!((month.number, month.start, month.end), (1, bounds.0, bounds.1));
+    }
 
     #[test]
     fn months_are_counted_from_the_start_and_end_with_the_contract() {

@@ -1,4 +1,4 @@
-//! Corrections by hand: credits given or taken away by an operator, once per key. (F6)
+//! By hand: credits granted, corrected or taken away by an operator, once per key. (F6)
 //!
 //! The only writer of `adjustments`.
 
@@ -13,7 +13,7 @@ use crate::units::Credits;
 
 use super::accounts::{Act, Kind};
 use super::book::Book;
-use super::parking::check_reason;
+use super::grants::{NewGrant, grant};
 use super::rows::{Grant, Source};
 use super::store;
 
@@ -83,6 +83,38 @@ pub async fn adjust(tx: &mut Tx, wanted: Adjustment, now: Millis) -> Result<Adju
     Ok(Adjusted { id, credits: wanted.credits, replayed: false })
 }
 
+/// Gives credits by hand under a key of its own; answers the grant's id, or nothing where the key
+/// has granted before.
+pub async fn grant_by_hand(tx: &mut Tx, wanted: Adjustment, now: Millis) -> Result<Option<String>> {
+    check(&wanted)?;
+    if !wanted.credits.is_positive() {
+        return Err(Error::invalid("credits", "must be more than 0"));
+    }
+    let Adjustment { org_id, credits, key, actor, reason } = wanted;
+    let new = NewGrant {
+        effective_at: None,
+        org_id: org_id.clone(),
+        source: Source::Manual,
+        source_ref: manual_ref(&org_id, &key),
+        amount: credits,
+        expires_at: None,
+        payment: None,
+        actor: actor.clone(),
+        reason: reason.clone(),
+    };
+    let Some(id) = grant(tx, new, now).await? else { return Ok(None) };
+    let entry = audit::Entry {
+        actor,
+        org_id: Some(&org_id),
+        action: "wallet.grant",
+        subject: &id,
+        reason: Some(&reason),
+        detail: Some(json!({ "credits": credits, "key": key })),
+    };
+    audit::record(tx, &entry, now).await?;
+    Ok(Some(id))
+}
+
 /// What makes a grant by hand unique: its key, within its org.
 pub fn manual_ref(org_id: &str, key: &str) -> String {
     format!("{org_id}:{key}")
@@ -111,7 +143,7 @@ pub fn check_key(key: &str) -> Result<()> {
 
 fn check(wanted: &Adjustment) -> Result<()> {
     check_key(&wanted.key)?;
-    check_reason(&wanted.reason)?;
+    audit::check_reason(&wanted.reason)?;
     let most = Credits::from_whole(CREDITS_MAX).unwrap_or(Credits::ZERO).micros();
     let credits = wanted.credits.micros();
     if credits == 0 || !(-most..=most).contains(&credits) {

@@ -64,6 +64,7 @@ impl Book {
     /// does. A parked wallet waits: what is due is subtracted by reads, and booked once its books
     /// are mended. (D11, D16, D17, F1)
     pub fn settle(&mut self, at: Millis) -> Result<()> {
+        let since = self.wallet.last_at;
         self.turn_period(at);
         if self.wallet.parked_at.is_some() {
             return Ok(());
@@ -78,6 +79,34 @@ impl Book {
                 self.expire(index, at, "Expired")?;
             }
         }
+        self.pay_from_begun(since, at)
+    }
+
+    /// Pays a debt from what was given ahead and could not be spent before `since`, as it would be
+    /// paid were it given only now.
+    fn pay_from_begun(&mut self, since: Millis, at: Millis) -> Result<()> {
+        if !self.wallet.debt.is_positive() {
+            return Ok(());
+        }
+        for index in 0..self.grants.len() {
+            let grant = &self.grants[index];
+            let pays = Source::pays_debt(&grant.source_kind);
+            if pays && grant.effective_at > since && grant.is_spendable(at) {
+                self.pay_debt(index, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pays what is owed from a grant, as far as it goes.
+    fn pay_debt(&mut self, index: usize, at: Millis) -> Result<()> {
+        let owed = self.wallet.debt.min(self.grants[index].remaining);
+        if !owed.is_positive() {
+            return Ok(());
+        }
+        let pays = Move::of(index, Account::Available, Account::Debt, owed);
+        let reason = "Paid an earlier debt";
+        self.post(&Act { kind: Kind::DebtPaid, at, actor: &Actor::System, reason }, &[pays])?;
         Ok(())
     }
 
@@ -185,12 +214,8 @@ impl Book {
         self.grants.insert(place, Grant { reason: reason.to_owned(), ..grant });
         let enters = Move::of(place, Account::Granted, Account::Available, amount);
         self.post(&Act { kind: Kind::Grant, at, actor, reason }, &[enters])?;
-        let owed = self.wallet.debt.min(amount);
-        if pays_debt && owed.is_positive() {
-            let pays = Move::of(place, Account::Available, Account::Debt, owed);
-            let reason = "Paid an earlier debt";
-            let act = Act { kind: Kind::DebtPaid, at, actor: &Actor::System, reason };
-            self.post(&act, &[pays])?;
+        if pays_debt {
+            self.pay_debt(place, at)?;
         }
         Ok(id)
     }
@@ -278,7 +303,7 @@ impl Book {
     /// What the current period's allowance grants gave and how much of it was used; `None` where
     /// nothing was granted.
     pub fn allowance(&self, at: Millis) -> Option<(Credits, Credits)> {
-        let live = |grant: &&Grant| grant.ended_at.is_none() && !grant.is_over(at);
+        let live = |grant: &&Grant| grant.is_live(at);
         let current = self.grants.iter().filter(|grant| grant.is_allowance());
         let live: Vec<&Grant> = current.filter(live).collect();
         if live.is_empty() {
@@ -303,7 +328,7 @@ impl Book {
 
     /// The period of the allowance in force, else the org's own month.
     fn turn_period(&mut self, at: Millis) {
-        let live = |grant: &&Grant| grant.ended_at.is_none() && !grant.is_over(at);
+        let live = |grant: &&Grant| grant.is_live(at);
         let periods = self.grants.iter().filter(live);
         let periods = periods.filter_map(|grant| grant.period_start.zip(grant.period_end));
         let (start, end) = periods.max().unwrap_or_else(|| {

@@ -113,7 +113,7 @@ pub async fn set_allowance(tx: &mut Tx, allowance: Allowance, now: Millis) -> Re
     let missing = allowance.target.less(granted);
     let over = allowance.grace_until <= at;
     if missing.is_positive() && !over {
-        hand_over(&mut book, &allowance, at)?;
+        carried::hand_over(&mut book, &allowance, at)?;
         // Under the lock what was granted only grows, so each step up has a name of its own, even
         // where one invoice is seen to pay for more than it first seemed.
         let own_ref = match granted.is_positive() {
@@ -132,36 +132,6 @@ pub async fn set_allowance(tx: &mut Tx, allowance: Allowance, now: Millis) -> Re
         book.settle(at)?;
     }
     store::save(tx, std::iter::once(&mut book)).await
-}
-
-/// Ends what the earlier periods left: up to `rollover_max` is carried over, the rest lapses.
-fn hand_over(book: &mut Book, allowance: &Allowance, at: Millis) -> Result<()> {
-    let start = allowance.period.0;
-    let mut left = Credits::ZERO;
-    for index in 0..book.grants.len() {
-        let grant = &book.grants[index];
-        let free = grant.source_kind == Source::Free.word();
-        // Another subscription's or add-on's allowance has a successor of its own. (B15)
-        let own = grant.source_ref.split(':').next() == Some(&allowance.item);
-        let earlier = own && grant.period_start.is_some_and(|s| s < start);
-        if grant.ended_at.is_some() || !(free || earlier) {
-            continue;
-        }
-        if !free {
-            left = left.plus(grant.remaining).unwrap_or(left);
-        }
-        book.expire(index, at, "Followed by the next allowance")?;
-    }
-    let carried = left.min(allowance.rollover_max);
-    if carried.is_positive() {
-        let source_ref = format!("{}:{start}", allowance.item);
-        let expires = Some(allowance.grace_until);
-        let grant = book.new_grant(Source::Rollover, source_ref, carried, at, expires);
-        let grant =
-            Grant { period_start: Some(start), period_end: Some(allowance.period.1), ..grant };
-        book.put_in(grant, &Actor::System, "Carried over from the period before")?;
-    }
-    Ok(())
 }
 
 /// Ends now what these sources gave for one subject: a subscription, or an item of one. What its
@@ -186,6 +156,31 @@ pub async fn end_of(
         }
     }
     book.settle(at)?;
+    store::save(tx, std::iter::once(&mut book)).await
+}
+
+/// Lets what a source granted lapse at another time than was said, as long as it has not ended.
+pub async fn move_end(
+    tx: &mut Tx,
+    org_id: &str,
+    source: Source,
+    source_ref: &str,
+    expires_at: Millis,
+    now: Millis,
+) -> Result<()> {
+    let text = "select id from grants where source_kind = $1 and source_ref = $2
+         and ended_at is null and expires_at <> $3";
+    let row = sql(text).bind(source.word()).bind(source_ref).bind(expires_at);
+    let Some((id,)) = tx.optional::<(String,)>(row).await? else { return Ok(()) };
+    let mut book = open(tx, org_id, now).await?;
+    let at = book.time(now);
+    book.settle(at)?;
+    let own = book.grants.iter_mut().find(|grant| grant.id == id && grant.ended_at.is_none());
+    if let Some(grant) = own {
+        grant.expires_at = Some(expires_at);
+        grant.changed = true;
+        book.settle(at)?;
+    }
     store::save(tx, std::iter::once(&mut book)).await
 }
 
@@ -230,8 +225,9 @@ pub async fn claw_back(
     Ok(taken)
 }
 
-/// Keeps what a payment granted from being spent, or lets it be spent again. What it has is not
-/// touched, and neither is anything else the org has. (E11, E12)
+/// Keeps what a payment granted from being spent, or lets it be spent again, and with it what was
+/// carried over from it. What it has is not touched, and neither is anything else the org has.
+/// (E11, E12)
 pub async fn freeze(
     tx: &mut Tx,
     org_id: &str,
@@ -241,13 +237,49 @@ pub async fn freeze(
     reason: &str,
     now: Millis,
 ) -> Result<()> {
-    let (mut book, at, granted) = open_payment(tx, org_id, payment, now).await?;
-    let kind = if frozen { Kind::Freeze } else { Kind::Unfreeze };
-    for id in granted {
-        let index = book.grant_index(&id)?;
-        book.set_frozen(index, &Act { kind, at, actor, reason }, frozen)?;
+    let (book, at, granted) = open_payment(tx, org_id, payment, now).await?;
+    let kind = kind_of(frozen);
+    freeze_in(tx, book, &granted, &Act { kind, at, actor, reason }).await.map(drop)
+}
+
+/// The same for these grants of an org. Answers what those that were not so before have left, open
+/// holds included.
+pub async fn freeze_grants(
+    tx: &mut Tx,
+    org_id: &str,
+    ids: &[String],
+    frozen: bool,
+    actor: &Actor,
+    reason: &str,
+    now: Millis,
+) -> Result<Credits> {
+    if ids.is_empty() {
+        return Ok(Credits::ZERO);
     }
-    store::save(tx, std::iter::once(&mut book)).await
+    let (book, at) = open_with(tx, org_id, ids, now).await?;
+    let kind = kind_of(frozen);
+    freeze_in(tx, book, ids, &Act { kind, at, actor, reason }).await
+}
+
+fn kind_of(frozen: bool) -> Kind {
+    if frozen { Kind::Freeze } else { Kind::Unfreeze }
+}
+
+async fn freeze_in(tx: &mut Tx, mut book: Book, ids: &[String], act: &Act<'_>) -> Result<Credits> {
+    let mut left = Credits::ZERO;
+    for id in ids {
+        if act.kind == Kind::Unfreeze && carried::is_kept(tx, &mut book, id).await? {
+            continue;
+        }
+        let index = book.grant_index(id)?;
+        if book.set_frozen(index, act, act.kind == Kind::Freeze)? {
+            let grant = &book.grants[index];
+            left = [left, grant.remaining, grant.held].into_iter().sum();
+        }
+    }
+    left = [left, carried::freeze(tx, &mut book, ids, act).await?].into_iter().sum();
+    store::save(tx, std::iter::once(&mut book)).await?;
+    Ok(left)
 }
 
 /// Ends a grant before its time. What open holds have set aside of it may still be captured.
@@ -280,15 +312,28 @@ async fn open_payment(
     payment: &str,
     now: Millis,
 ) -> Result<(Book, Millis, Vec<String>)> {
-    let mut book = open(tx, org_id, now).await?;
-    let at = book.time(now);
-    book.settle(at)?;
+    let (mut book, at) = open_with(tx, org_id, &[], now).await?;
     let text = "select id from grants where payment = $1 and org_id = $2 order by id";
     let ids: Vec<(String,)> = tx.all(sql(text).bind(payment).bind(org_id)).await?;
     let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
-    let granted = store::grants(tx, &ids).await?;
-    book.remember(granted, Vec::new());
+    book.remember(store::grants(tx, &ids).await?, Vec::new());
     Ok((book, at, ids))
+}
+
+/// The settled book of an org, with these grants in it, ended ones too.
+async fn open_with(
+    tx: &mut Tx,
+    org_id: &str,
+    ids: &[String],
+    now: Millis,
+) -> Result<(Book, Millis)> {
+    let mut book = open(tx, org_id, now).await?;
+    let at = book.time(now);
+    book.settle(at)?;
+    if !ids.is_empty() {
+        book.remember(store::grants(tx, ids).await?, Vec::new());
+    }
+    Ok((book, at))
 }
 
 async fn open(tx: &mut Tx, org_id: &str, now: Millis) -> Result<Book> {

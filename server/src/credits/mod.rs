@@ -27,13 +27,16 @@ mod verify;
 mod written;
 
 pub use accounts::{Account, Act, Kind, Move};
-pub use adjust::{Adjusted, Adjustment, adjust, check_key, manual_grant, manual_ref};
+pub use adjust::{
+    Adjusted, Adjustment, adjust, check_key, grant_by_hand, manual_grant, manual_ref,
+};
 pub use balance::{AllowanceView, Balance, GrantView, of_book};
 pub use book::Book;
 pub use grants::{
-    Allowance, NewGrant, Taken, claw_back, end_of, freeze, grant, grant_period, set_allowance, void,
+    Allowance, NewGrant, Taken, claw_back, end_of, freeze, freeze_grants, grant, grant_period,
+    move_end, set_allowance, void,
 };
-pub use parking::{audit_books, check_reason, unpark};
+pub use parking::{audit_books, parked, unpark};
 pub use repair::repair;
 pub use rows::{Grant, Hold, OPEN, Source, Wallet};
 pub use shares::Share;

@@ -15,8 +15,6 @@ use crate::error::{Error, Result};
 use super::store;
 use super::verify::{self, Disagreement};
 
-/// The longest reason an operator may give, in characters.
-pub(super) const REASON_CHARS_MAX: usize = 500;
 /// Disagreements that an audit row tells in full.
 const TOLD: usize = 20;
 
@@ -50,7 +48,7 @@ pub async fn unpark(
     reason: &str,
     now: Millis,
 ) -> Result<bool> {
-    check_reason(reason)?;
+    audit::check_reason(reason)?;
     let mut tx = db.begin().await?;
     lock(&mut tx, org_id, now).await?;
     let wrong = verify::check(&mut tx, Some(org_id)).await?;
@@ -73,6 +71,13 @@ pub async fn unpark(
     audit::record(&mut tx, &entry, now).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// The wallets that are parked, and why.
+pub async fn parked(db: &Db, limit: i64) -> Result<Vec<(String, String)>> {
+    let text = "select org_id, parked_reason from wallets
+         where parked_at is not null order by org_id limit $1";
+    db.all(sql(text).bind(limit.clamp(1, 1_000))).await
 }
 
 /// Looks again with the wallet locked, since it may have been mended meanwhile.
@@ -137,14 +142,6 @@ pub(super) async fn lock(tx: &mut Tx, org_id: &str, now: Millis) -> Result<()> {
 /// As much of it as an audit row should hold.
 pub(super) fn told(wrong: &[Disagreement]) -> Vec<String> {
     wrong.iter().take(TOLD).map(|one| format!("{}: {}", one.subject, one.message)).collect()
-}
-
-/// Refuses a reason of an operator that is not 1–500 characters.
-pub fn check_reason(reason: &str) -> Result<()> {
-    if !(1..=REASON_CHARS_MAX).contains(&reason.chars().count()) {
-        return Err(Error::invalid("reason", "must be 1 to 500 characters"));
-    }
-    Ok(())
 }
 
 fn and_more(wrong: &[Disagreement]) -> String {

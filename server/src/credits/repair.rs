@@ -1,7 +1,8 @@
-//! Repair: a wallet and its grants written anew from the ledger's rows. (F1, F5)
+//! Repair: a wallet, its grants and the balances of its statement written anew from the ledger's
+//! entries. (F1, F5)
 //!
-//! The rows of the ledger are the truth and are never touched. What they do not amount to, such as
-//! a grant that they do not fill, stays as it is and keeps its wallet parked.
+//! The entries are the truth and are never touched. What they do not amount to, such as a grant
+//! that they do not fill, stays as it is and keeps its wallet parked.
 
 use serde::Serialize;
 use serde_json::json;
@@ -38,12 +39,13 @@ pub async fn repair(
     reason: &str,
     now: Millis,
 ) -> Result<Vec<Disagreement>> {
-    parking::check_reason(reason)?;
+    audit::check_reason(reason)?;
     let mut tx = db.begin().await?;
     parking::lock(&mut tx, org_id, now).await?;
     let before = stand(&mut tx, org_id).await?;
     let found = verify::check(&mut tx, Some(org_id)).await?;
     rebuild_grants(&mut tx, org_id).await?;
+    rebuild_operations(&mut tx, org_id).await?;
     rebuild_wallet(&mut tx, org_id).await?;
     let left = verify::check(&mut tx, Some(org_id)).await?;
     match left.is_empty() {
@@ -98,6 +100,26 @@ async fn rebuild_grants(tx: &mut Tx, org_id: &str) -> Result<()> {
     );
     let written = tx.execute(sql(text).bind(org_id)).await?;
     tracing::info!(org = org_id, written, "grants rebuilt from their entries");
+    Ok(())
+}
+
+/// Writes what operations say they changed and left, where it differs: a wallet that was wrong told
+/// it to whatever was booked until it was parked, and to what it was given after that.
+async fn rebuild_operations(tx: &mut Tx, org_id: &str) -> Result<()> {
+    let sums = sums::of_operations(Scope::One);
+    let text = format!(
+        "update operations set available_change = s.s_change, available_after = s.available, \
+             held_after = s.held \
+         from (select t.id, t.s_change, \
+                 cast(sum(t.s_change) over w as bigint) as available, \
+                 cast(sum(t.s_held) over w as bigint) as held \
+             from ({sums}) t window w as (order by t.seq)) s \
+         where s.id = operations.id and operations.org_id = $1 \
+             and (operations.available_change <> s.s_change \
+                 or operations.available_after <> s.available or operations.held_after <> s.held)"
+    );
+    let written = tx.execute(sql(text).bind(org_id)).await?;
+    tracing::info!(org = org_id, written, "the balances of a statement rebuilt");
     Ok(())
 }
 

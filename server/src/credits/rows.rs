@@ -131,7 +131,7 @@ pub struct Grant {
     pub claw_target: Credits,
     /// How much of that was spent already and became the wallet's debt.
     pub claw_debt: Credits,
-    /// Since when a dispute keeps it from being spent.
+    /// Since when it is kept from being spent: its payment is disputed, or its customer deleted.
     pub frozen_at: Option<Millis>,
     /// Since when nothing may be spent of it and nothing returns to it.
     pub voided_at: Option<Millis>,
@@ -171,6 +171,11 @@ impl Grant {
     /// Whether its time is over.
     pub fn is_due(&self, at: Millis) -> bool {
         self.expires_at.is_some_and(|expires| expires <= at)
+    }
+
+    /// Whether its time is now, whatever is left of it.
+    pub fn is_live(&self, at: Millis) -> bool {
+        self.ended_at.is_none() && self.effective_at <= at && !self.is_over(at)
     }
 
     /// Whether it is a period's allowance, paid or free, or was carried over into one.

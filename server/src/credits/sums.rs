@@ -53,6 +53,21 @@ pub(super) fn of_wallets(scope: Scope) -> String {
     )
 }
 
+/// What each operation's entries sum to, beside what it says of itself: `org_id`, `seq`, `id`, its
+/// columns, `s_change` of the available credits and `s_held` of the held ones. In the order of each
+/// wallet, and by the index that keeps it.
+pub(super) fn of_operations(scope: Scope) -> String {
+    let (available, held, own) = (sum("available"), sum("held"), scope.of("o"));
+    // Each group is one operation, so the least of a column is the column.
+    format!(
+        "select o.org_id, o.seq, min(o.id) as id, min(o.available_change) as available_change, \
+             min(o.available_after) as available_after, min(o.held_after) as held_after, \
+             {available} as s_change, {held} as s_held \
+         from operations o left join ledger_entries e on e.operation_id = o.id \
+         where {own} group by o.org_id, o.seq"
+    )
+}
+
 /// What each grant's entries sum to: `grant_id` and [`GRANT_COLUMNS`].
 pub(super) fn of_grants(scope: Scope) -> String {
     let sums: Vec<String> = GRANT_COLUMNS

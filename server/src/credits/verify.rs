@@ -88,6 +88,7 @@ fn checks(scope: Scope) -> Vec<Check> {
     let mut checks = vec![
         credits(wallets(scope)),
         rows(order(scope)),
+        credits(balances_after(scope)),
         credits(grants(scope)),
         credits(ended_grants(scope)),
         credits(open_holds(scope)),
@@ -178,6 +179,45 @@ fn order(scope: Scope) -> String {
              'the operations of a wallet must be numbered without a gap' as rule, \
              s.last as expected, s.operations as actual \
          from s where s.last <> s.operations"
+    )
+}
+
+/// What an operation says of itself, as statements show it, against its entries and the operation
+/// before it. So the one is named where it goes wrong, and not all those after it.
+fn balances_after(scope: Scope) -> String {
+    let rule = |rule: &str, expected: &str, actual: &str| {
+        (rule.to_owned(), expected.to_owned(), actual.to_owned())
+    };
+    let rules = [
+        rule(
+            "what an operation changed must be what its entries sum to",
+            "s_change",
+            "available_change",
+        ),
+        rule(
+            "the credits after an operation must be those before it and what its entries sum to",
+            "s_available",
+            "available_after",
+        ),
+        rule(
+            "the held credits after an operation must be those before it and what its entries \
+             sum to",
+            "s_held_after",
+            "held_after",
+        ),
+    ];
+    let (sums, rules) = (sums::of_operations(scope), each("id", &rules));
+    format!(
+        "with stepped as ( \
+             select t.org_id, t.id, t.available_change, t.available_after, t.held_after, \
+                 t.s_change, \
+                 lag(t.available_after, 1, cast(0 as bigint)) over w + t.s_change as s_available, \
+                 lag(t.held_after, 1, cast(0 as bigint)) over w + t.s_held as s_held_after \
+             from ({sums}) t window w as (partition by t.org_id order by t.seq)), \
+         compared as materialized ( \
+             select * from stepped where available_change <> s_change \
+                 or available_after <> s_available or held_after <> s_held_after) \
+         {rules}"
     )
 }
 

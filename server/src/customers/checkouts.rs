@@ -14,13 +14,16 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSessionTaxIdCollection, RetrieveCheckoutSession,
 };
 
-use crate::clock::{HOUR, Millis};
+use crate::clock::Millis;
 use crate::db::{Db, Tx, sql};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::orgs::Who;
+use crate::stripe::inbox::Claim;
 use crate::stripe::shapes::Session;
+
+use super::pages;
 
 /// The metadata key under which our row's id travels.
 pub const CHECKOUT: &str = "checkout_id";
@@ -66,8 +69,26 @@ pub struct Checkout {
     pub status: String,
 }
 
-/// Opens a page on which this price can be paid; answers where it is.
+/// Opens a page on which this price can be paid; answers where it is. A customer that was deleted
+/// without our having heard of it is looked at, and another one takes its place. (B20)
 pub async fn open(
+    engine: &Engine,
+    who: &Who,
+    purchase: &Purchase,
+    price_id: &str,
+) -> Result<String> {
+    match open_once(engine, who, purchase, price_id).await {
+        Err(Error::Stripe { code, .. }) if code == "resource_missing" => {
+            if let Some(customer) = super::of_org(&engine.db, &who.org_id).await? {
+                super::sync(engine, &customer, &Claim::default()).await?;
+            }
+            open_once(engine, who, purchase, price_id).await
+        }
+        opened => opened,
+    }
+}
+
+async fn open_once(
     engine: &Engine,
     who: &Who,
     purchase: &Purchase,
@@ -97,6 +118,15 @@ pub async fn open(
     let attach = "update checkouts set session_id = $2 where id = $1";
     tx.execute(sql(attach).bind(&id).bind(&session.id)).await?;
     tx.commit().await?;
+    let single = matches!(purchase, Purchase::Subscription { .. });
+    if single && !pages::stays(engine, &who.org_id, &id).await? {
+        let open = still_open(engine, who, purchase, price_id, &customer).await?;
+        return open.ok_or_else(|| {
+            let message = "A plan was chosen or paid on another page at the same moment. Look at \
+                           your plan, then choose again.";
+            Error::Conflict(message.to_owned())
+        });
+    }
     session.url.ok_or_else(|| Error::internal("Stripe opened a checkout without an address"))
 }
 
@@ -112,7 +142,7 @@ async fn still_open(
     if !matches!(purchase, Purchase::Subscription { .. }) {
         return Ok(None);
     }
-    let since = engine.clock.now() - 12 * HOUR;
+    let since = engine.clock.now() - pages::FRESH;
     let text = "select session_id from checkouts where org_id = $1 and kind = 'subscription'
          and price_id = $2 and status = 'open' and session_id is not null and created_at > $3
          order by created_at desc limit 1";

@@ -83,7 +83,7 @@ impl Look {
                 self.org_id = org_id;
                 None
             }
-            Belongs::Unmatched(reason) => Some(Synced::Unmatched(reason)),
+            Belongs::Unmatched(reason) | Belongs::Second(reason) => Some(Synced::Unmatched(reason)),
             Belongs::Foreign | Belongs::Unlabelled => {
                 let but = match belongs {
                     Belongs::Foreign => "belongs to another product",

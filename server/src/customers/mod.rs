@@ -1,12 +1,15 @@
 //! Customers: who an org is at Stripe, and the pages of Stripe that we sent its people to.
 //!
-//! Owns `customers` and (in [`checkouts`]) `checkouts`. Every customer we make carries our tag and
-//! its org in its metadata, by which it is found again. Hands out the tickets that keep an older
-//! look at Stripe from overwriting a newer one. Never deletes a customer at Stripe.
+//! Owns `customers` and (in [`checkouts`] and [`pages`]) `checkouts`. Every customer we make
+//! carries our tag and its org in its metadata, by which it is found again. Hands out the tickets
+//! that keep an older look at Stripe from overwriting a newer one. What was paid through a customer
+//! that Stripe deleted waits for a person ([`withheld`]). Never deletes a customer at Stripe.
 
 mod cards;
 pub mod checkouts;
 pub mod look;
+pub mod pages;
+mod withheld;
 
 use std::collections::HashMap;
 
@@ -22,6 +25,7 @@ use crate::stripe::inbox::{self, Claim, Status};
 use crate::stripe::shapes::{Customer, Metadata, TAG};
 
 pub use cards::{Card, card_of, sync_card, tell_expiring};
+pub use withheld::{Released, is_withheld, landed, release};
 
 use look::{LOOKS_MAX, Look};
 
@@ -48,6 +52,9 @@ pub enum Belongs {
     Foreign,
     /// Ours by its tag, but the org is not to be found.
     Unmatched(String),
+    /// Ours by its tag, but its org has another customer: two of its members asked for one at the
+    /// same moment. It is nothing, unless something was bought through it.
+    Second(String),
     /// It says nothing; what it bought decides.
     Unlabelled,
 }
@@ -126,7 +133,7 @@ pub async fn resolve(engine: &Engine, customer_id: &str, label: &Metadata) -> Re
     tx.commit().await?;
     Ok(match kept {
         Some(org_id) => Belongs::Ours(org_id),
-        None => Belongs::Unmatched(format!("{org_id} has another customer than {customer_id}")),
+        None => Belongs::Second(format!("{org_id} has another customer than {customer_id}")),
     })
 }
 
@@ -167,13 +174,17 @@ pub async fn apply_ticket(tx: &mut Tx, customer_id: &str, ticket: i64) -> Result
     Ok(tx.execute(sql(text).bind(customer_id).bind(ticket)).await? == 1)
 }
 
-/// Brings a customer up to date: the address, the card, and whether it was deleted. What it bought
-/// stays.
+/// Brings a customer up to date: the address, the card, and whether it was deleted. What was paid
+/// through a deleted one is frozen and stays. (B20)
 pub async fn sync(engine: &Engine, customer_id: &str, claim: &Claim) -> Result<Synced> {
     let org_id = match resolve(engine, customer_id, &Metadata::new()).await? {
         Belongs::Ours(org_id) => org_id,
         Belongs::Foreign | Belongs::Unlabelled => return Ok(Synced::Foreign),
         Belongs::Unmatched(reason) => return Ok(Synced::Unmatched(reason)),
+        Belongs::Second(reason) => {
+            tracing::info!(reason, "a customer through which nothing was bought");
+            return Ok(Synced::Foreign);
+        }
     };
     let mut look = Look::at(claim, customer_id, &org_id);
     for _ in 0..LOOKS_MAX {
@@ -196,6 +207,9 @@ pub async fn sync(engine: &Engine, customer_id: &str, claim: &Claim) -> Result<S
         };
         tx.execute(change).await?;
         cards::keep(&mut tx, customer_id, &org_id, method.as_ref(), now).await?;
+        if found.deleted {
+            withheld::withhold(&mut tx, customer_id, &org_id, now).await?;
+        }
         inbox::settle(&mut tx, claim, Status::Processed, now).await?;
         tx.commit().await?;
         engine.wake.notify_one();

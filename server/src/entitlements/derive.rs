@@ -199,11 +199,12 @@ async fn store_lines(tx: &mut Tx, org_id: &str, lines: Vec<SourceLine>) -> Resul
     tx.insert_many(&ENTITLEMENTS, rows).await
 }
 
-/// Orgs whose forgiveness for a missed payment ended since they were last derived.
+/// Orgs whose forgiveness for a missed payment ended since they were last derived: of any of their
+/// subscriptions, also where another one gives the plan. (B13, B15)
 pub async fn overdue(reads: &mut impl Reads, now: Millis) -> Result<Vec<String>> {
-    let text = "select p.org_id from org_plans p
+    let text = "select distinct p.org_id from org_plans p
          join blocks b on b.org_id = p.org_id and b.lifted_at is null and b.kind = 'past_due'
-         where p.status = 'past_due' and b.since <= $1 and p.derived_at < b.since
+         where b.since <= $1 and p.derived_at < b.since
          order by p.org_id limit 100";
     let rows: Vec<(String,)> = reads.all(sql(text).bind(now)).await?;
     Ok(rows.into_iter().map(|row| row.0).collect())

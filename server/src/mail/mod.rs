@@ -5,6 +5,7 @@
 
 mod money;
 mod templates;
+mod waiting;
 
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::templates::Words;
+use super::waiting;
 use crate::clock::{Millis, day};
-use crate::units::{Credits, money, spoken};
+use crate::units::{Credits, counted, money, spoken};
 
 /// Something about money that those who pay should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,10 +134,23 @@ pub enum Money {
     DisputeClosed {
         /// Whether the payment stands.
         won: bool,
+        /// Whether its credits wait all the same, because its customer was deleted.
+        #[serde(default)]
+        withheld: bool,
         /// Minor units.
         amount: i64,
         /// Three lowercase letters.
         currency: String,
+    },
+    /// The customer was deleted in Stripe: what was paid through it waits.
+    CustomerDeleted {
+        /// What is left of it.
+        credits: Credits,
+    },
+    /// What waited because of that may be used again.
+    CreditsReleased {
+        /// What is left of it.
+        credits: Credits,
     },
 }
 
@@ -156,7 +170,7 @@ pub struct Said {
 }
 
 const BILLING: (&str, &str) = ("Open billing", "/billing");
-const CREDITS: (&str, &str) = ("See your credits", "/credits");
+pub(super) const CREDITS: (&str, &str) = ("See your credits", "/credits");
 const CARD: (&str, &str) = ("Update the card", "/billing/card");
 const RECHARGE: (&str, &str) = ("Open auto-recharge", "/billing#recharge");
 
@@ -231,18 +245,14 @@ impl Money {
             Self::InvoiceVoided { amount, currency, taken, owed } => {
                 voided(&money(*amount, currency), *taken, *owed)
             }
-            Self::DisputeOpened { amount, currency } => Said {
-                kind: "dispute_opened",
-                level: "warn",
-                title: format!("A payment of {} is disputed", money(*amount, currency)),
-                detail: "What is left of the credits it bought waits until the bank has decided, \
-                     and auto-recharge is off. Everything else works as before."
-                    .to_owned(),
-                link: CREDITS,
-            },
-            Self::DisputeClosed { won, amount, currency } => {
-                dispute_closed(*won, &money(*amount, currency))
+            Self::DisputeOpened { amount, currency } => {
+                waiting::dispute_opened(&money(*amount, currency))
             }
+            Self::DisputeClosed { won, withheld, amount, currency } => {
+                waiting::dispute_closed(*won, *withheld, &money(*amount, currency))
+            }
+            Self::CustomerDeleted { credits } => waiting::customer_deleted(*credits),
+            Self::CreditsReleased { credits } => waiting::released(*credits),
         }
     }
 }
@@ -251,7 +261,7 @@ fn recharged(credits: Credits, amount: &str) -> Said {
     Said {
         kind: "recharged",
         level: "info",
-        title: format!("{} credits were added by auto-recharge", spoken(credits)),
+        title: format!("{} added by auto-recharge", counted(credits)),
         detail: format!("{amount} was charged to your card."),
         link: BILLING,
     }
@@ -338,26 +348,12 @@ fn taken_back(taken: Credits, owed: Credits) -> String {
     }
     let owing = match owed.is_positive() {
         true => format!(
-            " {} of them were spent already; they are taken from the next credits you buy.",
+            " {} of it was spent already; that is taken from the next credits you buy.",
             spoken(owed)
         ),
         false => String::new(),
     };
-    format!("{} credits of that payment were taken back.{owing}", spoken(all))
-}
-
-fn dispute_closed(won: bool, amount: &str) -> Said {
-    let (level, detail) = match won {
-        true => ("info", "The payment stands, and its credits can be used again."),
-        false => ("warn", "The payment was taken back, and with it the credits it had bought."),
-    };
-    Said {
-        kind: "dispute_closed",
-        level,
-        title: format!("The dispute over {amount} is decided"),
-        detail: detail.to_owned(),
-        link: CREDITS,
-    }
+    format!("We took back {} of that payment.{owing}", counted(all))
 }
 
 fn trial(plan: &str, ends_on: Millis, price: &str, has_card: bool) -> Said {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Money;
 use crate::clock::{Millis, date_time};
-use crate::units::Credits;
+use crate::units::{Credits, counted, spoken};
 
 /// Which ceiling an alert speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,10 +139,11 @@ impl Template {
                 let until = expires_on.map_or("They do not expire.".to_owned(), |at| {
                     format!("They can be used until {}.", date(at))
                 });
+                let added = counted(*credits);
                 Words {
-                    subject: format!("{credits} credits added"),
+                    subject: format!("{added} added"),
                     paragraphs: vec![
-                        format!("Thank you. {name} is paid and {credits} credits were added."),
+                        format!("Thank you. {name} is paid, and your org has {added} more."),
                         until,
                     ],
                     link: Some(("See your credits", format!("{base_url}/credits"))),
@@ -173,10 +174,11 @@ fn alert(
         ),
     };
     let reset = resets_on.map_or(String::new(), |at| format!(" It resets on {}.", date(at)));
+    let (used, ceiling) = (spoken(used), counted(ceiling));
     Words {
         subject: format!("{percent}% of {what} used"),
         paragraphs: vec![
-            format!("Your org has used {used} of {ceiling} credits, {percent}% of {what}.{reset}"),
+            format!("Your org has used {used} of {ceiling}, {percent}% of {what}.{reset}"),
             consequence.to_owned(),
         ],
         link: Some(("Open the dashboard", format!("{base_url}/dashboard"))),
@@ -323,7 +325,63 @@ mod tests {
     fn an_alert_names_the_numbers_and_the_day() {
         let letter = every_template()[1].write("Turnpike", "https://app.example.com");
         assert_eq!(letter.subject, "70% of the credits your plan includes used");
-        assert!(letter.text.contains("used 700 of 1000 credits"), "{}", letter.text);
+        assert!(letter.text.contains("used 700 of 1,000 credits"), "{}", letter.text);
         assert!(letter.text.contains("resets on 3 November 2026"), "{}", letter.text);
+    }
+
+    /// What is written in digits, without what stands around it.
+    fn numbers(text: &str) -> Vec<String> {
+        let words = text.split_whitespace().filter(|word| !word.contains("://"));
+        let numbers = words.map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()));
+        numbers.filter(|number| !number.is_empty()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn large_numbers_are_grouped_in_every_letter_and_one_credit_is_one() {
+        let whole = |whole| Credits::from_whole(whole).expect("fits");
+        let usd = || "usd".to_owned();
+        let (amount, much) = (123_456_789, whole(1_234_567));
+        let letters = [
+            Template::PackBought { name: "Large".into(), credits: much, expires_on: None },
+            Template::UsageAlert {
+                percent: 100,
+                used: whole(7_654_321),
+                allowance: much,
+                resets_on: None,
+                kind: AlertKind::Cap,
+            },
+            Template::Money(Money::Recharged { credits: much, amount, currency: usd() }),
+            Template::Money(Money::Refunded { amount, currency: usd(), taken: much, owed: much }),
+            Template::Money(Money::RefundFailed { amount, currency: usd() }),
+            Template::Money(Money::DisputeOpened { amount, currency: usd() }),
+            Template::Money(Money::CustomerDeleted { credits: much }),
+            Template::Money(Money::CreditsReleased { credits: much }),
+            Template::Money(Money::DisputeClosed {
+                won: false,
+                withheld: false,
+                amount,
+                currency: usd(),
+            }),
+            Template::Money(Money::InvoiceVoided {
+                amount,
+                currency: usd(),
+                taken: much,
+                owed: Credits::ZERO,
+            }),
+        ];
+        for template in letters {
+            let letter = template.write("Turnpike", "https://app.example.com");
+            let said = format!("{}\n{}", letter.subject, letter.text);
+            let numbers = numbers(&said);
+            assert!(numbers.iter().any(|number| number.contains(',')), "{said}");
+            for number in numbers {
+                let digits = number.split(['.', ',']).map(str::len);
+                assert!(digits.max().unwrap_or(0) <= 3, "{number} in {said}");
+            }
+        }
+        let one = Template::PackBought { name: "One".into(), credits: whole(1), expires_on: None };
+        let letter = one.write("Turnpike", "https://app.example.com");
+        assert_eq!(letter.subject, "1 credit added");
+        assert!(letter.text.contains("your org has 1 credit more"), "{}", letter.text);
     }
 }

@@ -7,8 +7,10 @@ use crate::db::{Db, Tx, sql};
 use crate::error::Result;
 use crate::ids;
 use crate::rates::RateCard;
-use crate::units::{Quantity, minor_units, spoken};
+use crate::units::{Quantity, spoken};
 use crate::usage::{self, Behind, BilledKey, BilledSum};
+
+use super::rounding;
 
 /// How long a worker has a line in hand: longer than its calls can take.
 const LEASE: Millis = 5 * clock::MINUTE;
@@ -94,7 +96,7 @@ async fn write_line(
          where subject = $1 and kind = $2 and meter = $3 and period_start = $4";
     let before = sql(before).bind(&key.subject).bind(&key.kind).bind(&key.meter);
     let (number, amounts): (i64, i64) = tx.one(before.bind(key.period_start)).await?;
-    let amount = next_amount(sum.billed, amounts);
+    let amount = rounding::next(sum.billed, amounts, &sum.currency);
     // A period that was cut short ends where it was cut.
     let period_end = sum.period_end.min(now).max(key.period_start);
     let text = "insert into billed_lines (id, org_id, subject, kind, meter, period_start, \
@@ -114,16 +116,10 @@ async fn write_line(
         .bind(&sum.currency)
         .bind(describe(sum, behind, rates, (key.period_start, period_end), number))
         .bind(now)
-        // Less than half a minor unit is on no invoice.
+        // Less than half of the least amount is on no invoice.
         .bind((amount == 0).then_some(now));
     tx.execute(row).await?;
     Ok(())
-}
-
-/// What the next line of a sum says, in minor units: the sum is rounded once, half up, and
-/// its lines add up to that.
-fn next_amount(billed: i64, amounts: i64) -> i64 {
-    minor_units(billed).saturating_sub(amounts)
 }
 
 /// `Image beyond the included credits: 1,200 credits, 1 Oct 2026 – 1 Nov 2026`
@@ -158,12 +154,21 @@ fn describe(
 const LINE: &str = "id, org_id, subject, period_start, period_end, amount, currency, \
      description, invoice_id, tried_at";
 
-/// The lines that are on no invoice yet, oldest first.
+/// The lines that are on no invoice yet: the oldest first of those that were never given up, then
+/// the others, the longest ago first, so that what cannot be posted keeps nothing else waiting.
 pub async fn open(db: &Db, limit: i64) -> Result<Vec<OpenLine>> {
     let text = format!(
-        "select {LINE} from billed_lines where posted_at is null order by created_at, id limit $1"
+        "select {LINE} from billed_lines where posted_at is null
+         order by lease_until, created_at, id limit $1"
     );
     db.all(sql(text).bind(limit)).await
+}
+
+/// When a line was posted or settled, where it was; `None` where there is no such line.
+pub async fn posted_at(db: &Db, id: &str) -> Result<Option<Option<Millis>>> {
+    let text = "select posted_at from billed_lines where id = $1";
+    let row: Option<(Option<Millis>,)> = db.optional(sql(text).bind(id)).await?;
+    Ok(row.map(|row| row.0))
 }
 
 /// Takes a line in hand, as it stands now; none while somebody else has it, or it is posted.
@@ -175,9 +180,10 @@ pub async fn claim(tx: &mut Tx, id: &str, now: Millis) -> Result<Option<OpenLine
     tx.optional(sql(text).bind(id).bind(now + LEASE).bind(now)).await
 }
 
-/// Puts a line back that could not be posted.
-pub async fn give_up(tx: &mut Tx, id: &str) -> Result<()> {
-    tx.execute(sql("update billed_lines set lease_until = 0 where id = $1").bind(id)).await?;
+/// Puts a line back that could not be posted. It may be taken again at once, after the others.
+pub async fn give_up(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+    let text = "update billed_lines set lease_until = $2 where id = $1";
+    tx.execute(sql(text).bind(id).bind(now)).await?;
     Ok(())
 }
 
@@ -209,33 +215,10 @@ pub async fn posted(
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::MICRO;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_sum_is_rounded_once_half_up() {
-        // E5, E6
-        assert_eq!(next_amount(2_500_000, 0), 3);
-        assert_eq!(next_amount(2_999_999, 3), 0, "half a unit more is no unit more");
-        assert_eq!(next_amount(3_500_000, 3), 1);
-        assert_eq!(next_amount(0, 4), -4, "all was taken back");
-        assert_eq!(next_amount(499_999, 0), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn however_late_uses_come_the_lines_add_up_to_the_rounded_sum(
-            changes in prop::collection::vec(-3 * MICRO..5 * MICRO, 1..20),
-        ) {
-            let (mut billed, mut amounts) = (0_i64, 0_i64);
-            for change in changes {
-                billed = (billed + change).max(0);
-                amounts += next_amount(billed, amounts);
-                prop_assert_eq!(amounts, minor_units(billed));
-            }
-        }
-    }
+/// Somebody saw to the line without us: it is asked for at Stripe no more. Whether it was open is
+/// the answer.
+pub async fn settled(tx: &mut Tx, id: &str, by: &str, now: Millis) -> Result<bool> {
+    let text = "update billed_lines set settled_by = $2, posted_at = $3, invoice_id = null
+         where id = $1 and posted_at is null";
+    Ok(tx.execute(sql(text).bind(id).bind(by).bind(now)).await? == 1)
 }

@@ -5,12 +5,15 @@
 //! line's row comes first, its id is the key, and it is looked for at Stripe before it is made
 //! again. Never charges anything itself: the invoice does.
 
+mod by_hand;
 mod lines;
 mod payer;
 mod place;
 mod post;
+mod rounding;
 mod views;
 
+pub use by_hand::{Settled, settle};
 pub use views::{Billed, BilledLine, Statement, statement};
 
 use crate::engine::Engine;
@@ -31,8 +34,13 @@ pub async fn post_due(engine: &Engine) -> Result<usize> {
     let mut hopeless = None;
     for line in lines::open(&engine.db, TURN_MAX).await? {
         match post::post(engine, &line).await {
-            Ok(done) => posted += usize::from(done),
-            // One customer's trouble is nobody else's; an outage is everybody's.
+            Ok(true) => {
+                posted += 1;
+                hopeless = None;
+            }
+            Ok(false) => {}
+            // One customer's trouble is nobody else's; an outage is everybody's. Those that failed
+            // come last at the next turn.
             Err(error) if error.is_retryable() => {
                 tracing::warn!(line = line.id, "a line is posted later: {error}");
                 if hopeless.replace(line.org_id.clone()).is_some_and(|org| org != line.org_id) {

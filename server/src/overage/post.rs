@@ -22,7 +22,7 @@ use super::place::{self, Place};
 /// The metadata key under which a line's id travels.
 const LINE: &str = "billed_line";
 /// The kind of finding where a line can be on no invoice.
-const FINDING: &str = "billed_not_invoiced";
+pub const FINDING: &str = "billed_not_invoiced";
 
 /// Stripe's currency of that name.
 pub fn currency(word: &str) -> Currency {
@@ -43,7 +43,7 @@ pub async fn post(engine: &Engine, line: &OpenLine) -> Result<bool> {
     match &outcome {
         Ok(Ok(item)) => settle(&mut tx, &line, item, now).await?,
         Ok(Err(why)) => refuse(&mut tx, &line, why, now).await?,
-        Err(error) if error.is_retryable() => lines::give_up(&mut tx, &line.id).await?,
+        Err(error) if error.is_retryable() => lines::give_up(&mut tx, &line.id, now).await?,
         Err(error) => refuse(&mut tx, &line, &error.to_string(), now).await?,
     }
     tx.commit().await?;
@@ -92,7 +92,11 @@ fn item(engine: &Engine, line: &OpenLine, payer: &Payer, place: &Place) -> Creat
 }
 
 /// The item that carries this line's id, among all of the customer's.
-async fn look_for(engine: &Engine, line: &OpenLine, payer: &Payer) -> Result<Option<InvoiceItem>> {
+pub async fn look_for(
+    engine: &Engine,
+    line: &OpenLine,
+    payer: &Payer,
+) -> Result<Option<InvoiceItem>> {
     let page = |after: Option<String>| {
         let request = ListInvoiceItem::new().customer(payer.customer.clone()).limit(100);
         match after {
@@ -104,7 +108,8 @@ async fn look_for(engine: &Engine, line: &OpenLine, payer: &Payer) -> Result<Opt
     Ok(items.into_iter().find(|item| item.metadata.get(LINE) == Some(&line.id)))
 }
 
-async fn settle(tx: &mut Tx, line: &OpenLine, item: &InvoiceItem, now: Millis) -> Result<()> {
+/// The line is on an invoice, or waits for its customer's next one.
+pub async fn settle(tx: &mut Tx, line: &OpenLine, item: &InvoiceItem, now: Millis) -> Result<()> {
     lines::posted(tx, &line.id, &item.id, item.invoice.as_deref(), now).await?;
     findings::resolve(tx, FINDING, &line.id, "it is on an invoice", now).await?;
     let detail = serde_json::json!({
@@ -123,11 +128,11 @@ async fn settle(tx: &mut Tx, line: &OpenLine, item: &InvoiceItem, now: Millis) -
 }
 
 async fn refuse(tx: &mut Tx, line: &OpenLine, why: &str, now: Millis) -> Result<()> {
-    lines::give_up(tx, &line.id).await?;
+    lines::give_up(tx, &line.id, now).await?;
     let message = format!(
-        "{} is on no invoice: {why}. It is tried again at every turn; mend the cause, or invoice \
-         it by hand and dismiss this.",
-        line.description
+        "{} is on no invoice: {why}. It is tried again at every turn: mend the cause, or invoice \
+         it by hand and then run `overage settle {} --reason TEXT`.",
+        line.description, line.id
     );
     let found = NewFinding {
         kind: FINDING,

@@ -3,7 +3,8 @@
 use crate::clock::Millis;
 use crate::db::{Db, sql};
 use crate::error::Result;
-use crate::units::minor_units;
+
+use super::rounding;
 
 /// What is billed to an org after use.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +35,7 @@ pub struct Billed {
 impl Billed {
     /// Minor units, rounded as the line will be.
     pub fn amount(&self) -> i64 {
-        minor_units(self.billed)
+        rounding::amount(self.billed, &self.currency)
     }
 }
 
@@ -49,6 +50,8 @@ pub struct BilledLine {
     pub currency: String,
     /// The invoice it is on; none while it waits for one.
     pub invoice_id: Option<String>,
+    /// Who invoiced it by hand, such as `operator:ada`, where somebody did.
+    pub settled_by: Option<String>,
     /// When it was made.
     pub created_at: Millis,
 }
@@ -59,7 +62,8 @@ pub async fn statement(db: &Db, org_id: &str, limit: i64) -> Result<Statement> {
          from billed_sums where org_id = $1 and billed <> lined
          order by period_start, kind, meter limit 100";
     let coming = db.all(sql(text).bind(org_id)).await?;
-    let text = "select description, amount, currency, invoice_id, created_at from billed_lines
+    let text = "select description, amount, currency, invoice_id, settled_by, created_at
+         from billed_lines
          where org_id = $1 and amount <> 0 order by created_at desc, id desc limit $2";
     let lines = db.all(sql(text).bind(org_id).bind(limit.clamp(1, 100))).await?;
     Ok(Statement { coming, lines })

@@ -7,6 +7,7 @@ mod asking;
 mod attempts;
 mod outcome;
 mod placing;
+mod refused;
 mod settling;
 
 use serde_json::Value;
@@ -23,12 +24,16 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::Failure;
 use crate::orgs::{self, Permission, Who};
+use crate::stripe::KEY_REFUSED;
 use crate::stripe::inbox::Claim;
 use crate::stripe::shapes::PaymentIntent;
 
 pub use asking::LABEL;
 pub use attempts::Attempt;
 use outcome::{Outcome, outcome};
+
+/// What is told whoever asks for a pack that is not sold.
+pub const NO_PACK: &str = "Choose one of the packs that are on sale.";
 
 /// Orgs and attempts that one look at everybody takes care of; the rest comes with the next.
 const CHECKED_MAX: i64 = 500;
@@ -38,7 +43,11 @@ pub async fn attempt(engine: &Engine, payload: &Value) -> Result<(), Failure> {
     let Some(org_id) = payload["org_id"].as_str() else {
         return Err(Failure::GiveUp(Error::internal("a recharge for nobody")));
     };
-    buy(engine, org_id).await.map_err(Failure::from)
+    buy(engine, org_id).await.map_err(|error| match &error {
+        // Somebody mends the key, and then the same job succeeds.
+        Error::Stripe { code, .. } if code == KEY_REFUSED => Failure::Retry(error),
+        _ => Failure::from(error),
+    })
 }
 
 async fn buy(engine: &Engine, org_id: &str) -> Result<()> {
@@ -50,7 +59,12 @@ async fn buy(engine: &Engine, org_id: &str) -> Result<()> {
         },
     };
     match pursue(engine, &attempt, fresh).await {
-        Err(error @ Error::Stripe { .. }) if error.is_retryable() => later(engine, &attempt).await,
+        Err(Error::Stripe { code, retryable, message }) if retryable || code == KEY_REFUSED => {
+            if !retryable {
+                refused::tell(engine, &attempt, &code, &message).await?;
+            }
+            later(engine, &attempt).await
+        }
         done => done,
     }
 }
@@ -59,30 +73,40 @@ async fn buy(engine: &Engine, org_id: &str) -> Result<()> {
 /// itself says how it went: it is looked at as if an event had told of it.
 async fn pursue(engine: &Engine, attempt: &Attempt, fresh: bool) -> Result<()> {
     if let Some(payment) = &attempt.payment_intent_id {
-        return look_at(engine, payment).await;
+        return look_at(engine, attempt, payment).await;
     }
     // An answer that was lost may have been a payment; its key may be forgotten by now.
     if !fresh && let Some(found) = asking::find(engine, attempt).await? {
-        return look_at(engine, &found.id).await;
+        return look_at(engine, attempt, &found.id).await;
     }
     match asking::charge(engine, attempt).await {
-        Ok(made) => look_at(engine, &made.id).await,
-        Err(Error::Stripe { code, retryable: false, .. }) => {
+        Ok(made) => look_at(engine, attempt, &made.id).await,
+        Err(Error::Stripe { code, message, retryable: false }) => {
             match asking::find(engine, attempt).await? {
-                Some(declined) => look_at(engine, &declined.id).await,
-                None => never_made(engine, attempt, &code).await,
+                Some(declined) => look_at(engine, attempt, &declined.id).await,
+                None => never_made(engine, attempt, &code, &message).await,
             }
         }
         Err(error) => Err(error),
     }
 }
 
-async fn look_at(engine: &Engine, payment: &str) -> Result<()> {
-    sync_payment(engine, payment, &Claim::default()).await.map(drop)
+async fn look_at(engine: &Engine, attempt: &Attempt, payment: &str) -> Result<()> {
+    sync_payment(engine, payment, &Claim::default()).await?;
+    refused::is_mended(engine, attempt).await
 }
 
-/// Stripe took the request for none that could be carried out: there is no payment.
-async fn never_made(engine: &Engine, attempt: &Attempt, code: &str) -> Result<()> {
+/// Stripe took the request for none that could be carried out: there is no payment. Where that is
+/// no fault of the card, nothing is counted and nobody who pays is told: the attempt stays open
+/// for a while, and an operator sees why.
+async fn never_made(engine: &Engine, attempt: &Attempt, code: &str, message: &str) -> Result<()> {
+    if !outcome::is_of_card(code) {
+        refused::tell(engine, attempt, code, message).await?;
+        return match refused::is_hopeless(engine, attempt, code) {
+            true => refused::give_up(engine, attempt, code).await,
+            false => later(engine, attempt).await,
+        };
+    }
     let refusal = outcome::by_codes(code, None);
     let now = engine.clock.now();
     let mut tx = engine.db.begin().await?;
@@ -92,8 +116,8 @@ async fn never_made(engine: &Engine, attempt: &Attempt, code: &str) -> Result<()
     Ok(())
 }
 
-/// Stripe did not answer: the attempt stays open and is asked for again with the same key, less
-/// often the longer it lasts. That is no decline. (E2)
+/// Stripe did not answer, or would not hear of it: the attempt stays open and is asked for again
+/// with the same key, less often the longer it lasts. That is no decline. (E2)
 async fn later(engine: &Engine, attempt: &Attempt) -> Result<()> {
     let now = engine.clock.now();
     let at = now + ((now - attempt.created_at) / 2).clamp(MINUTE, HOUR);
@@ -190,16 +214,21 @@ pub async fn overview(engine: &Engine, org_id: &str) -> Result<Overview> {
     })
 }
 
+/// The pack that is sold at this price, in whatever currency.
+pub async fn pack_on_sale(db: &Db, price_id: &str) -> Result<Option<catalog::Resolved>> {
+    let mut reads = db;
+    let mut prices = catalog::resolve(&mut reads, &[price_id.to_owned()]).await?;
+    Ok(prices.remove(price_id).filter(|price| price.sold && price.kind == "pack"))
+}
+
 /// Switches auto-recharge on, or changes what is wanted of it.
 pub async fn save(engine: &Engine, who: &Who, wish: &Wish) -> Result<()> {
     orgs::require(who, Permission::ManageBilling)?;
-    let prices = catalog::resolve(&mut &engine.db, std::slice::from_ref(&wish.price_id)).await?;
-    let offered = |price: &&catalog::Resolved| price.sold && price.kind == "pack";
-    let Some(pack) = prices.get(&wish.price_id).filter(offered) else {
-        return Err(Error::invalid("pack", "Choose one of the packs that are on sale."));
+    let Some(pack) = pack_on_sale(&engine.db, &wish.price_id).await? else {
+        return Err(Error::invalid("pack", NO_PACK));
     };
-    if wish.monthly_max < pack.amount {
-        let message = "This is less than one pack costs: nothing could ever be bought.";
+    let fault = autorecharge::monthly_fault(wish.monthly_max, pack.amount, &pack.currency);
+    if let Some(message) = fault {
         return Err(Error::invalid("monthly_max", message));
     }
     if card_now(engine, &who.org_id).await?.is_none() {

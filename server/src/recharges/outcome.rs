@@ -25,6 +25,28 @@ const CONFIRM: [&str; 3] =
 /// Codes that say that what should be charged is not there any more.
 const GONE: [&str; 3] = ["resource_missing", "payment_method_not_available", "card_detached"];
 
+/// Codes that say something about the card, beside those above; every other refusal is about what
+/// was asked.
+const CARD: [&str; 17] = [
+    "bank_account_declined",
+    "card_declined",
+    "card_not_supported",
+    "card_velocity_exceeded",
+    "currency_not_supported",
+    "do_not_honor",
+    "generic_decline",
+    "incorrect_address",
+    "incorrect_cvc",
+    "incorrect_zip",
+    "insufficient_funds",
+    "invalid_cvc",
+    "invalid_expiry_month",
+    "invalid_expiry_year",
+    "payment_intent_authentication_failure",
+    "payment_intent_payment_attempt_failed",
+    "processing_error",
+];
+
 /// What a payment amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -115,6 +137,13 @@ fn of_intent(intent: &PaymentIntent) -> Refusal {
     by_codes(&error.code, reason)
 }
 
+/// Whether a refusal with Stripe's code, of which no payment came, is about the card. Any other is
+/// a fault of ours, which no customer is told as a decline.
+pub fn is_of_card(code: &str) -> bool {
+    let known = [&HARD[..], &CONFIRM[..], &GONE[..], &CARD[..]];
+    known.iter().any(|codes| codes.contains(&code))
+}
+
 /// What a refusal with Stripe's code, and the bank's reason where there is one, means.
 pub fn by_codes(code: &str, reason: Option<&str>) -> Refusal {
     let said = reason.unwrap_or(code);
@@ -189,5 +218,15 @@ mod tests {
     fn a_request_about_a_card_that_is_gone_is_no_decline() {
         assert_eq!(by_codes("resource_missing", None), Refusal::NoCard);
         assert_eq!(by_codes("", None).code(), "unknown");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_request_is_not_the_cards_fault() {
+        for code in ["card_declined", "expired_card", "resource_missing", "incorrect_cvc"] {
+            assert!(is_of_card(code), "{code}");
+        }
+        for code in ["key_refused", "amount_too_small", "idempotency_error", "parameter_unknown"] {
+            assert!(!is_of_card(code), "{code}");
+        }
     }
 }

@@ -87,7 +87,7 @@ async fn mend(engine: &Engine, steps: Vec<&Step>, actor: &Actor) -> Result<Appli
     Ok(applied)
 }
 
-async fn look(engine: &Engine, remedy: Remedy, id: &str) -> Result<Synced> {
+pub(super) async fn look(engine: &Engine, remedy: Remedy, id: &str) -> Result<Synced> {
     let claim = Claim::default();
     match remedy {
         Remedy::Customer => customers::sync(engine, id, &claim).await,

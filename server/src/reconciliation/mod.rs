@@ -5,6 +5,7 @@
 //! the inbox, objects that differ are looked at by the functions that webhooks use, and what needs
 //! a person's judgement becomes a finding.
 
+mod anew;
 mod apply;
 mod compare;
 mod ours;
@@ -19,6 +20,7 @@ use crate::error::Result;
 use crate::findings::{self, NewFinding};
 use crate::{settings, webhooks};
 
+pub use anew::{Looked, look_anew};
 pub use apply::{Applied, apply};
 pub use plan::{Plan, Remedy, Step, plan, plan_since};
 pub use poll::poll_events;

@@ -189,7 +189,7 @@ async fn settle(
     })
 }
 
-const GONE: &str = "the customer was deleted in Stripe; looking at it anew ends what it had";
+const GONE: &str = "the customer was deleted in Stripe; looking at it anew freezes what it paid";
 const UNKNOWN: &str = "Stripe knows nothing of this subscription, and we hold it for running. \
      Nothing is changed by itself: check that the key is of the right account";
 const UNPAID: &str = "credits were given, but Stripe has no such payment that succeeded. Nothing \

@@ -77,8 +77,12 @@ pub async fn poll_events(engine: &Engine) -> Result<usize> {
 async fn keep(engine: &Engine, page: &List<Event>, newest: &mut i64) -> Result<usize> {
     let mut found = 0;
     let arrival = Arrival::now(engine, "poll");
+    // In the order of their ids, as deliveries are kept, so that neither waits for the other in a
+    // ring.
+    let mut events: Vec<&Event> = page.data.iter().collect();
+    events.sort_by(|a, b| a.id().cmp(b.id()));
     let mut tx = engine.db.begin().await?;
-    for event in &page.data {
+    for event in events {
         let payload = serde_json::to_string(&event.raw)?;
         let envelope = envelope::parse(payload.as_bytes())
             .map_err(|error| Error::internal(format!("an event in Stripe's list: {error}")))?;

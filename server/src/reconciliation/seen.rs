@@ -104,6 +104,10 @@ struct Page {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     expand: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_intent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     starting_after: Option<String>,
 }
 
@@ -150,6 +154,75 @@ pub async fn everything(engine: &Engine, since: Millis) -> Result<Seen> {
         disputes,
         credit_notes,
     })
+}
+
+/// The ids of what Stripe has of one customer, by kind.
+#[derive(Debug, Default)]
+pub struct OfCustomer {
+    /// Whatever their status.
+    pub subscriptions: Vec<String>,
+    /// Since the day from which on is looked; so are the rest.
+    pub invoices: Vec<String>,
+    /// Complete ones.
+    pub sessions: Vec<String>,
+    /// Payments.
+    pub payments: Vec<String>,
+    /// Refunds of those payments.
+    pub refunds: Vec<String>,
+    /// Disputes of those payments.
+    pub disputes: Vec<String>,
+    /// Credit notes.
+    pub credit_notes: Vec<String>,
+}
+
+/// An object of which only the id is read.
+#[derive(Clone, Debug, Deserialize)]
+struct Named {
+    id: String,
+}
+
+impl Identified for Named {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Reads the lists of one customer. Refunds and disputes are listed by payment, of those that went
+/// through.
+pub async fn of_customer(engine: &Engine, customer: &str, since: Millis) -> Result<OfCustomer> {
+    let created = Some(Created { gte: since / SECOND });
+    let all =
+        |path| Page { path, limit: 100, customer: Some(customer.to_owned()), ..Page::default() };
+    let recent = |path| Page { created: created.clone(), ..all(path) };
+    let subscriptions = Page { status: Some("all"), ..all("/subscriptions") };
+    let sessions = Page { status: Some("complete"), ..recent("/checkout/sessions") };
+    let (subscriptions, invoices, sessions, payments, credit_notes) = try_join!(
+        ids(engine, subscriptions),
+        ids(engine, recent("/invoices")),
+        ids(engine, sessions),
+        list::<Payment>(engine, recent("/payment_intents")),
+        ids(engine, recent("/credit_notes")),
+    )?;
+    let mut seen =
+        OfCustomer { subscriptions, invoices, sessions, credit_notes, ..OfCustomer::default() };
+    for payment in payments {
+        if payment.status == "succeeded" {
+            let of = |path| Page {
+                path,
+                limit: 100,
+                payment_intent: Some(payment.id.clone()),
+                ..Page::default()
+            };
+            seen.refunds.extend(ids(engine, of("/refunds")).await?);
+            seen.disputes.extend(ids(engine, of("/disputes")).await?);
+        }
+        seen.payments.push(payment.id);
+    }
+    Ok(seen)
+}
+
+async fn ids(engine: &Engine, page: Page) -> Result<Vec<String>> {
+    Ok(list::<Named>(engine, page).await?.into_iter().map(|one| one.id).collect())
 }
 
 async fn list<T>(engine: &Engine, page: Page) -> Result<Vec<T>>

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::audit::{self, Actor};
 use crate::clock::Millis;
 use crate::credits::{self, Taken};
+use crate::customers;
 use crate::db::{Tx, sql};
 use crate::error::{Error, Result};
 use crate::stripe::shapes::Invoice;
@@ -155,12 +156,14 @@ pub async fn set_invoice(tx: &mut Tx, state: &InvoiceState<'_>, now: Millis) -> 
 }
 
 /// Takes from the grants of a payment what came back of it, and freezes or frees them. To be called
-/// whenever a grant of the payment was made, with its wallet locked. (E14)
+/// whenever a grant of the payment was made, with its wallet locked. (B20, E14)
 pub async fn apply(tx: &mut Tx, org_id: &str, payment: &str, now: Millis) -> Result<()> {
-    let Some(back) = back(tx, payment).await? else { return Ok(()) };
-    let of = Of { payment, org_id };
-    let taken = carry_out(tx, of, &back, now).await?;
-    tell(tx, of, &back, false, &taken, now).await
+    if let Some(back) = back(tx, payment).await? {
+        let of = Of { payment, org_id };
+        let taken = carry_out(tx, of, &back, now).await?;
+        tell(tx, of, &back, false, &taken, now).await?;
+    }
+    customers::landed(tx, org_id, payment, now).await
 }
 
 /// Computes the payment's row from all facts and sets the ledger to it.
@@ -215,11 +218,13 @@ async fn settle(tx: &mut Tx, paid: &Paid<'_>, now: Millis) -> Result<()> {
     tell(tx, paid.of, &after, newly_void, &taken, now).await
 }
 
-/// Sets the ledger to what the row says. What is disputed is kept from use, nothing else is.
+/// Sets the ledger to what the row says. What is disputed is kept from use; once it is decided, the
+/// rest may be used, unless its customer was deleted meanwhile. (E12, B20)
 async fn carry_out(tx: &mut Tx, of: Of<'_>, back: &Back, now: Millis) -> Result<Taken> {
     let share = back.known().share();
     let taken = credits::claw_back(tx, of.org_id, of.payment, share, now).await?;
-    if taken.granted.is_positive() {
+    let stays = !back.frozen && customers::is_withheld(tx, of.payment).await?;
+    if taken.granted.is_positive() && !stays {
         let reason = match back.frozen {
             true => "Its payment is disputed",
             false => "The dispute over its payment was decided",

@@ -6,6 +6,7 @@ use crate::audit::{self, Actor};
 use crate::autorecharge::{self, Pause};
 use crate::clock::Millis;
 use crate::credits::Taken;
+use crate::customers;
 use crate::db::{Tx, sql};
 use crate::error::Result;
 use crate::mail::Money;
@@ -64,9 +65,10 @@ pub(super) async fn turn(
     let (amount, currency) = (dispute.amount, dispute.currency.clone());
     let news = match stand {
         Stand::Open => Money::DisputeOpened { amount, currency },
-        Stand::Lost => Money::DisputeClosed { won: false, amount, currency },
+        Stand::Lost => Money::DisputeClosed { won: false, withheld: false, amount, currency },
         Stand::Won if before == Some(Stand::Open) => {
-            Money::DisputeClosed { won: true, amount, currency }
+            let withheld = customers::is_withheld(tx, of.payment).await?;
+            Money::DisputeClosed { won: true, withheld, amount, currency }
         }
         // Nobody had been told that there was anything to decide.
         Stand::Won | Stand::Inquiry => return Ok(()),

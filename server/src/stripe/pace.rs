@@ -1,7 +1,6 @@
 //! How fast Stripe may be asked: so many calls at once, so many in any second, and none for a
 //! while where it said that this is too many.
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -23,15 +22,17 @@ const QUIET_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Pace {
     places: Semaphore,
-    /// Calls in any window; 0 is without a limit.
-    limit: usize,
+    /// The least time between two calls: many at once arrive when they can, and then late ones
+    /// share their second with those that follow. Zero is without a limit.
+    spacing: Duration,
+    /// Held by whoever is next, so that calls leave in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
     past: Mutex<Past>,
 }
 
 #[derive(Debug, Default)]
 struct Past {
-    /// When the latest calls were to start, as many as one window takes.
-    starts: VecDeque<Instant>,
+    latest: Option<Instant>,
     quiet_until: Option<Instant>,
     refusals: u32,
 }
@@ -39,14 +40,18 @@ struct Past {
 impl Pace {
     /// A queue that lets so many pass in a second; 0 is without a limit.
     pub fn new(calls_per_second: u32) -> Self {
-        let limit = usize::try_from(calls_per_second).unwrap_or(usize::MAX);
-        Self { places: Semaphore::new(AT_ONCE), limit, past: Mutex::default() }
+        let spacing = WINDOW.checked_div(calls_per_second).unwrap_or_default();
+        let (places, turn) = (Semaphore::new(AT_ONCE), tokio::sync::Mutex::default());
+        Self { places, spacing, turn, past: Mutex::default() }
     }
 
     /// Waits for a place and for the right moment. The place is given back when dropped.
     pub async fn take(&self) -> Result<SemaphorePermit<'_>> {
         let place = self.places.acquire().await.map_err(|_| Error::Unavailable)?;
-        tokio::time::sleep_until(self.moment(Instant::now())).await;
+        let _turn = self.turn.lock().await;
+        while let Err(moment) = self.leave(Instant::now()) {
+            tokio::time::sleep_until(moment).await;
+        }
         Ok(place)
     }
 
@@ -72,20 +77,16 @@ impl Pace {
         past.quiet_until.map_or(Duration::ZERO, |until| until - now)
     }
 
-    /// When the next call may start; it counts from then on.
-    fn moment(&self, now: Instant) -> Instant {
+    /// Lets the next call leave, which counts from this moment on; or says when to ask again.
+    fn leave(&self, now: Instant) -> Result<(), Instant> {
         let mut past = self.past();
-        let mut moment = past.quiet_until.map_or(now, |until| until.max(now));
-        if self.limit == 0 {
-            return moment;
+        let spaced = past.latest.map(|latest| latest + self.spacing);
+        let due = spaced.max(past.quiet_until);
+        if let Some(due) = due.filter(|due| *due > now) {
+            return Err(due);
         }
-        if past.starts.len() >= self.limit
-            && let Some(oldest) = past.starts.pop_front()
-        {
-            moment = moment.max(oldest + WINDOW);
-        }
-        past.starts.push_back(moment);
-        moment
+        past.latest = Some(now);
+        Ok(())
     }
 
     fn past(&self) -> std::sync::MutexGuard<'_, Past> {
@@ -97,16 +98,26 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// When a call leaves that asks from this moment on and is woken so late each time.
+    fn left(pace: &Pace, mut now: Instant, late: Duration) -> Instant {
+        while let Err(moment) = pace.leave(now) {
+            assert!(moment > now, "asked again for nothing");
+            now = moment + late;
+        }
+        now
+    }
+
     #[test]
     fn no_second_has_more_calls_than_the_limit() {
         let (pace, begin) = (Pace::new(25), Instant::now());
-        // Some come at once, some in a trickle, some after a rest.
-        let mut now = begin;
-        let mut moments = Vec::new();
+        // Some come at once, some in a trickle, some after a rest; some are woken late.
+        let (mut asked, mut moments) = (begin, Vec::new());
         for number in 0..300_u64 {
-            now +=
-                Duration::from_millis([0, 7, 31, 400][usize::try_from(number / 75).unwrap_or(0)]);
-            moments.push(pace.moment(now).max(now));
+            let part = usize::try_from(number / 75).unwrap_or(0);
+            asked += Duration::from_millis([0, 7, 31, 400][part]);
+            let late = if number % 40 == 39 { 350 } else { 0 };
+            let earliest = moments.last().map_or(asked, |last| asked.max(*last));
+            moments.push(left(&pace, earliest, Duration::from_millis(late)));
         }
         for start in &moments {
             let within = |moment: &&Instant| {
@@ -114,18 +125,20 @@ mod tests {
             };
             assert!(moments.iter().filter(within).count() <= 25);
         }
-        let first: Vec<_> = moments.iter().take(25).collect();
-        assert!(first.iter().all(|moment| **moment == begin), "a burst passes at once");
+        assert_eq!(moments[0], begin, "whoever comes first does not wait");
+        assert_eq!(moments[25], begin + WINDOW, "as many as may leave do");
+        assert!(moments.windows(2).all(|two| two[1] - two[0] >= WINDOW / 25), "evenly");
     }
 
     #[test]
     fn refusals_hold_everybody_back_longer_each_time() {
         let (pace, begin) = (Pace::new(0), Instant::now());
-        assert_eq!(pace.moment(begin), begin);
+        assert_eq!((pace.leave(begin), pace.leave(begin)), (Ok(()), Ok(())), "without a limit");
         assert_eq!(pace.quieten(begin), QUIET);
         assert_eq!(pace.quieten(begin), QUIET, "refused together counts once");
-        assert_eq!(pace.moment(begin), begin + QUIET);
+        assert_eq!(pace.leave(begin), Err(begin + QUIET));
         let later = begin + QUIET;
+        assert_eq!(pace.leave(later), Ok(()));
         assert_eq!(pace.quieten(later), QUIET * 2);
         let mut now = later;
         for _ in 0..9 {

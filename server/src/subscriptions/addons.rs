@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::orgs::Who;
 use crate::units::Credits;
 
-use super::change::{look, note, of, update};
+use super::change::{freed, look, note, of, update};
 use super::current::Current;
 use super::items::PlannedItem;
 use super::later;
@@ -107,6 +107,7 @@ pub async fn set_addon(
         return Err(Error::invalid("addon", format!("{} is not sold any more.", offer.name)));
     }
     current.may_change()?;
+    let current = freed(engine, who, current).await?;
     let what = format!("{quantity} × {price_id}");
     note(engine, who, "subscriptions.set_addon", &current.subscription_id, &what).await?;
     if quantity > offer.quantity || current.is_trial() {

@@ -16,8 +16,8 @@ use crate::refunds;
 use crate::stripe::shapes::{self, Invoice};
 use crate::units::Credits;
 
-use super::months;
-use super::targets::{Line, Step, Target, periods, targets};
+use super::targets::{Line, Target, periods, targets};
+use super::{items, months};
 
 /// Keeps the lines of a paid invoice that include credits; answers whether there are any.
 pub async fn keep_lines(
@@ -131,6 +131,9 @@ impl Ledger {
             by_subject.entry(subject.to_owned()).or_default().push(line);
         }
         let known = periods(by_subject.values().flatten());
+        // What was taken off gives nothing any more, whatever is paid for the rest.
+        let ended = items::ended(reads, id).await?;
+        by_subject.retain(|subject, _| !ended.contains(subject));
         let series = by_subject.into_iter().map(|(subject, lines)| Series { subject, lines });
         Ok(Self { series: series.collect(), known, prices, versions })
     }
@@ -155,7 +158,7 @@ impl Ledger {
         });
         let credits = current.map(|(_, target)| match self.months(&target) {
             ..=1 => target.credits(),
-            _ => target.steps.iter().map(|step| step.whole).max().unwrap_or_default(),
+            _ => months::included(&target, now),
         });
         credits.sum()
     }
@@ -166,10 +169,12 @@ pub async fn set(tx: &mut Tx, org_id: &str, subscription_id: &str, now: Millis) 
     let ledger = Ledger::read(tx, subscription_id, Vec::new()).await?;
     for (subject, target) in ledger.latest() {
         let of = Of { subject, org_id, subscription_id };
+        months::close_before(tx, subject, target.period.0, now).await?;
         if ledger.months(&target) <= 1 {
             for step in &target.steps {
                 let version = version_of(&ledger.versions, &step.version_id)?;
-                of.open(tx, step, target.period, step.credits, version, now).await?;
+                let invoice = &step.invoice_id;
+                of.open(tx, invoice, target.period, step.credits, version, now).await?;
             }
         } else {
             months::schedule(tx, &of, &target, &ledger.versions, now).await?;
@@ -181,6 +186,15 @@ pub async fn set(tx: &mut Tx, org_id: &str, subscription_id: &str, now: Millis) 
         }
     }
     Ok(())
+}
+
+/// Whether anything was ever paid for the plan of a subscription.
+pub async fn is_paid(tx: &mut Tx, subscription_id: &str) -> Result<bool> {
+    let text = "select l.line_id from paid_lines l
+         join catalog_prices x on x.price_id = l.price_id
+         join catalog_products p on p.product_id = x.product_id
+         where l.subscription_id = $1 and l.quantity > 0 and p.kind = 'plan' limit 1";
+    Ok(tx.optional::<(String,)>(sql(text).bind(subscription_id)).await?.is_some())
 }
 
 /// What the current month includes now, and would with these lines of an invoice that is not made.
@@ -212,8 +226,9 @@ pub async fn end(tx: &mut Tx, org_id: &str, subscription_id: &str, now: Millis) 
     Ok(())
 }
 
-/// Ends what an item gave that its subscription has no more.
+/// Ends what an item gave that its subscription has no more, and what it had left to give.
 pub async fn end_item(tx: &mut Tx, org_id: &str, item_id: &str, now: Millis) -> Result<()> {
+    months::close_item(tx, item_id, now).await?;
     let sources = [Source::Allowance, Source::Rollover];
     credits::end_of(tx, org_id, &sources, item_id, "the add-on ended", now).await
 }
@@ -229,11 +244,11 @@ pub struct Of<'a> {
 }
 
 impl Of<'_> {
-    /// Opens a period, or raises it to this many credits.
+    /// Opens a period, or raises it to this many credits, which this invoice paid for.
     pub async fn open(
         &self,
         tx: &mut Tx,
-        step: &Step,
+        invoice: &str,
         period: (Millis, Millis),
         credits: Credits,
         version: &Version,
@@ -249,12 +264,12 @@ impl Of<'_> {
             target: credits,
             rollover_max: version.terms.rollover_max,
             grace_until: period.1 + version.terms.grace_days * DAY,
-            invoice: step.invoice_id.clone(),
+            invoice: invoice.to_owned(),
             reason: format!("{}, {}", version.name, days(period)),
         };
         credits::set_allowance(tx, allowance, now).await?;
         // Its invoice may have come back before, or have been refunded for months ahead. (E14)
-        refunds::apply(tx, self.org_id, &step.invoice_id, now).await
+        refunds::apply(tx, self.org_id, invoice, now).await
     }
 }
 

@@ -14,6 +14,7 @@ use crate::stripe::shapes::Subscription;
 
 use super::allowance;
 use super::items::{self, ItemRow, Planned};
+use super::months;
 use super::telling::{Before, Change};
 
 /// Writes what was seen, and brings blocks, allowances and entitlements in line with it.
@@ -39,12 +40,17 @@ pub async fn subscription(
     let past_due_at = past_due_at(tx, before.as_ref(), status, &items, now).await?;
     let planned = items::planned(seen);
     store_state(tx, seen, past_due_at, planned.as_ref(), now).await?;
-    let standing = judge(status, past_due_at.unwrap_or(now), terms.grace_days, now);
+    let mut standing = judge(status, past_due_at.unwrap_or(now), terms.grace_days, now);
+    if !items::any_known(&items) {
+        // What pays for nothing of ours allows nothing, and refuses nothing either. (C9)
+        standing.block = None;
+    }
     set_block(tx, seen, org_id, &standing, now).await?;
     if standing.ended {
         allowance::end(tx, org_id, &seen.id, now).await?;
     } else {
         trial(tx, seen, org_id, status, &terms, now).await?;
+        months::look_again(tx, org_id, &seen.id, now).await?;
     }
     report_several(tx, org_id, now).await?;
     entitlements::derive(tx, org_id, now).await?;
@@ -155,7 +161,7 @@ async fn set_block(
 
 /// What may be tried. It stays until what is paid takes its place, or for the plan's grace: the
 /// first invoice after a trial is paid an hour after the trial's end, and nobody shall stand empty
-/// in between. (B4)
+/// in between. An org has it once. (B4)
 async fn trial(
     tx: &mut Tx,
     seen: &Subscription,
@@ -168,7 +174,23 @@ async fn trial(
         let trial = [Source::Trial];
         return credits::end_of(tx, org_id, &trial, &seen.id, "the trial ended", now).await;
     }
+    let ends = seen.trial_end.map(|end| end * SECOND + terms.grace_days * DAY);
+    if let Some(ends) = ends {
+        // Moved in Stripe, it ends sooner or later than was said when it began.
+        credits::move_end(tx, org_id, Source::Trial, &seen.id, ends, now).await?;
+    }
     if status != Status::Trialing || !terms.trial_credits.is_positive() {
+        return Ok(());
+    }
+    // Who has paid tries nothing any more: a later trial is time that was given away.
+    if allowance::is_paid(tx, &seen.id).await? {
+        return Ok(());
+    }
+    // Two pages that were paid at one moment carry the trial both.
+    let text = "select id from grants
+         where org_id = $1 and source_kind = 'trial' and source_ref <> $2 limit 1";
+    let row = sql(text).bind(org_id).bind(&seen.id);
+    if tx.optional::<(String,)>(row).await?.is_some() {
         return Ok(());
     }
     let trial = NewGrant {
@@ -177,7 +199,7 @@ async fn trial(
         source: Source::Trial,
         source_ref: seen.id.clone(),
         amount: terms.trial_credits,
-        expires_at: seen.trial_end.map(|end| end * SECOND + terms.grace_days * DAY),
+        expires_at: ends,
         payment: None,
         actor: Actor::Stripe,
         reason: "the trial began".to_owned(),

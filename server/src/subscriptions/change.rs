@@ -16,6 +16,7 @@ use stripe_billing::billing_portal_session::{
     CreateBillingPortalSessionFlowDataType as FlowType,
 };
 use stripe_billing::subscription::RetrieveSubscription;
+use stripe_billing::subscription_schedule::RetrieveSubscriptionSchedule;
 use stripe_core::customer::RetrieveCustomer;
 
 use crate::audit::{self, Actor};
@@ -23,12 +24,12 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::orgs::{self, Permission, Who};
 use crate::stripe::inbox::Claim;
-use crate::stripe::shapes::{Named, Subscription};
+use crate::stripe::shapes::{Named, Schedule, Subscription};
 
 use super::current::{Current, current};
 use super::preview::{Wanted, When, wanted};
 use super::requests::{Nothing, Post, Update, refused};
-use super::{checkout, later, sync};
+use super::{checkout, items, later, sync};
 
 /// What became of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,8 @@ pub enum Decided {
 /// Goes on with a change of plan that was previewed.
 pub async fn confirm(engine: &Engine, who: &Who, price_id: &str) -> Result<Decided> {
     orgs::require(who, Permission::ManageBilling)?;
-    let wanted = wanted(engine, who, price_id).await?;
+    let mut wanted = wanted(engine, who, price_id).await?;
+    wanted.current = freed(engine, who, wanted.current).await?;
     let current = &wanted.current;
     note(engine, who, "subscriptions.change_plan", &current.subscription_id, price_id).await?;
     if !current.is_trial() && current.extras.is_empty() {
@@ -188,6 +190,28 @@ pub(super) async fn of(engine: &Engine, who: &Who) -> Result<Current> {
     orgs::require(who, Permission::ManageBilling)?;
     let current = current(&engine.db, &who.org_id).await?;
     current.ok_or_else(|| Error::Conflict("There is no plan. Choose one first.".to_owned()))
+}
+
+/// The plan without a schedule that was begun and never finished: nothing would come of it, but
+/// Stripe changes no plan beside it. Refused where the schedule turns out to do something.
+pub(super) async fn freed(engine: &Engine, who: &Who, current: Current) -> Result<Current> {
+    let Some(id) = &current.schedule_id else { return Ok(current) };
+    let request = RetrieveSubscriptionSchedule::new(id.clone());
+    let found: Option<Schedule> = engine.stripe.fetch_optional(&request).await?;
+    if found.as_ref().is_some_and(items::is_idle) {
+        tracing::warn!(id, "a schedule that was never finished is let go of");
+        later::release(engine, &current, id).await?;
+    }
+    look(engine, &current).await?;
+    let current = of(engine, who).await?;
+    current.may_change()?;
+    match &current.schedule_id {
+        None => Ok(current),
+        Some(_) => {
+            let message = "Stripe has something planned for this plan. Ask us to change it.";
+            Err(Error::Conflict(message.to_owned()))
+        }
+    }
 }
 
 /// Looks at the subscription now instead of waiting for the webhook.

@@ -11,7 +11,7 @@ use stripe_billing::billing_portal_session::{
 use stripe_billing::subscription::RetrieveSubscription;
 
 use crate::catalog;
-use crate::customers::{self, checkouts, checkouts::Purchase};
+use crate::customers::{self, checkouts, checkouts::Purchase, pages};
 use crate::db::sql;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -57,6 +57,10 @@ pub async fn checkout(engine: &Engine, who: &Who, price_id: &str) -> Result<Stri
         let message = "This price is not offered any more. Choose one from the pricing page.";
         return Err(Error::invalid("price", message));
     };
+    // Whatever was paid on another page is known before this one is opened.
+    for paid in pages::close_for(engine, &who.org_id, price_id).await? {
+        sync::session(engine, &paid, &Claim::default()).await?;
+    }
     if let Some(current) = current(&engine.db, &who.org_id).await? {
         let base = &engine.config.base_url;
         let same = current.price_id == price_id;

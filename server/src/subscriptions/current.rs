@@ -114,10 +114,12 @@ impl Current {
         std::iter::once(plan).chain(extras).collect()
     }
 
-    /// Whether what is paid may be changed now; says what has to be done first where not.
+    /// Whether what is paid may be changed now; says what has to be done first where not. A
+    /// schedule of which nothing follows is in nobody's way: whoever changes something lets go of
+    /// it first.
     pub fn may_change(&self) -> Result<()> {
         let message = match (self.status.as_str(), self.ends_at, &self.next) {
-            ("active" | "trialing", None, None) if self.schedule_id.is_none() => return Ok(()),
+            ("active" | "trialing", None, None) => return Ok(()),
             ("active" | "trialing", Some(end), _) => {
                 format!("The plan ends on {}. Keep it first, then change it.", day(end))
             }
@@ -126,9 +128,6 @@ impl Current {
                 next.label,
                 day(next.on)
             ),
-            ("active" | "trialing", None, None) => {
-                "A change of the plan is under way. Look again in a moment.".to_owned()
-            }
             ("paused", ..) => "The plan is paused. Resume it first.".to_owned(),
             _ => "Pay the open invoice first, then change the plan.".to_owned(),
         };

@@ -1,15 +1,16 @@
 //! The lines of a subscription, and what is planned for the end of its period. Writes
-//! `subscription_items`.
+//! `subscription_items` and `ended_items`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{self, Resolved, Terms};
 use crate::clock::{Millis, SECOND};
-use crate::db::{Tx, sql};
+use crate::db::{Reads, Tx, sql};
 use crate::error::{Error, Result};
 use crate::stripe::shapes::{Phase, Schedule, Subscription};
+use crate::units::Credits;
 
 use super::allowance;
 
@@ -59,10 +60,70 @@ pub async fn store(
             .bind(item.period_end);
         tx.execute(row).await?;
     }
-    for gone in known.iter().filter(|row| !items.iter().any(|item| item.item_id == row.item_id)) {
-        allowance::end_item(tx, org_id, &gone.item_id, now).await?;
+    for gone in gone(tx, &seen.id, &known, &items).await? {
+        let text = "insert into ended_items (item_id, subscription_id, ended_at)
+             values ($1, $2, $3) on conflict (item_id) do nothing";
+        tx.execute(sql(text).bind(&gone).bind(&seen.id).bind(now)).await?;
+        allowance::end_item(tx, org_id, &gone, now).await?;
     }
     Ok(items)
+}
+
+/// The lines that were there, or were paid for, and are not there any more; each once.
+async fn gone(
+    tx: &mut Tx,
+    subscription_id: &str,
+    known: &[ItemRow],
+    items: &[ItemRow],
+) -> Result<BTreeSet<String>> {
+    let text = "select distinct item_id from paid_lines where subscription_id = $1";
+    let paid: Vec<(String,)> = tx.all(sql(text).bind(subscription_id)).await?;
+    let paid = paid.into_iter().map(|row| row.0);
+    let mut gone: BTreeSet<String> =
+        known.iter().map(|row| row.item_id.clone()).chain(paid).collect();
+    gone.retain(|id| !items.iter().any(|item| item.item_id == *id));
+    if !gone.is_empty() {
+        let ended = ended(tx, subscription_id).await?;
+        gone.retain(|id| !ended.contains(id));
+    }
+    Ok(gone)
+}
+
+/// The lines of a subscription that are gone for good.
+pub async fn ended(reads: &mut impl Reads, subscription_id: &str) -> Result<HashSet<String>> {
+    let text = "select item_id from ended_items where subscription_id = $1";
+    let rows: Vec<(String,)> = reads.all(sql(text).bind(subscription_id)).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// What the plan (or the add-on with this item) of a subscription includes a month as its lines are
+/// now, paid or not; none where its lines are not known yet.
+pub async fn included(
+    tx: &mut Tx,
+    subscription_id: &str,
+    subject: &str,
+) -> Result<Option<Credits>> {
+    let text = "select item_id, price_id, version_id, quantity, period_start, period_end
+         from subscription_items where subscription_id = $1";
+    let items: Vec<ItemRow> = tx.all(sql(text).bind(subscription_id)).await?;
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<String> = items.iter().map(|item| item.price_id.clone()).collect();
+    let prices = catalog::resolve(tx, &ids).await?;
+    let ids: Vec<String> = items.iter().filter_map(|item| item.version_id.clone()).collect();
+    let versions = catalog::versions(tx, &ids).await?;
+    let mut micros = 0i64;
+    for item in &items {
+        let is_plan = prices.get(&item.price_id).is_some_and(|price| price.kind == "plan");
+        let own = if is_plan { subject == subscription_id } else { subject == item.item_id };
+        let version = item.version_id.as_ref().and_then(|id| versions.get(id));
+        if let (true, Some(version)) = (own, version) {
+            let whole = version.terms.included.micros().saturating_mul(item.quantity);
+            micros = micros.saturating_add(whole);
+        }
+    }
+    Ok(Some(Credits::from_micros(micros)))
 }
 
 /// The items as they are now. Each keeps the version of its tier that was in force when its period
@@ -95,6 +156,11 @@ fn read(
         });
     }
     Ok(items)
+}
+
+/// Whether any of the lines is a plan or an add-on of ours.
+pub fn any_known(items: &[ItemRow]) -> bool {
+    items.iter().any(|item| item.version_id.is_some())
 }
 
 /// The name and terms of the subscription's plan; the usual terms where none of its items is ours.
@@ -154,6 +220,13 @@ pub fn planned(seen: &Subscription) -> Option<Planned> {
         .collect();
     now.sort();
     (items != now).then_some(Planned { at: next.start_date * SECOND, items })
+}
+
+/// Whether a schedule in force does nothing: it was begun and never finished, because whoever made
+/// it died in between.
+pub fn is_idle(schedule: &Schedule) -> bool {
+    let active = schedule.status == "active" && schedule.current_phase.is_some();
+    active && schedule.end_behavior == "release" && next_phase(schedule).is_none()
 }
 
 fn next_phase(schedule: &Schedule) -> Option<&Phase> {

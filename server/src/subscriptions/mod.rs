@@ -1,8 +1,9 @@
 //! Subscriptions: what an org pays for again and again, mirrored from Stripe.
 //!
-//! Owns `subscriptions`, `subscription_items`, `invoices`, `paid_lines` and `allowance_schedules`.
-//! Stripe is the truth: nothing here is changed but by looking at it anew. Never grants anything
-//! that is not paid, and never decides what may be used: entitlements and the gate do.
+//! Owns `subscriptions`, `subscription_items`, `ended_items`, `invoices`, `paid_lines` and
+//! `allowance_schedules`. Stripe is the truth: nothing here is changed but by looking at it anew.
+//! Never grants anything that is not paid, and never decides what may be used: entitlements and the
+//! gate do.
 
 mod addons;
 mod allowance;

@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{self, Version};
+use crate::catalog::Version;
 use crate::clock::{Millis, add_months};
+use crate::credits;
 use crate::db::{Tx, sql};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::units::Credits;
 
-use super::allowance::{Of, version_of};
-use super::targets::{Step, Target};
+use super::allowance::{self, Of, version_of};
+use super::items;
+use super::targets::Target;
 
 /// Writes the months of a longer period down and opens the current one.
 pub async fn schedule(
@@ -38,17 +40,44 @@ pub async fn schedule(
         .bind(&latest.version_id)
         .bind(latest.whole);
     tx.execute(row).await?;
-    // What came before is over, even where it had months left: this period takes its place.
-    let close = "update allowance_schedules set closed_at = $3
-         where item_id = $1 and period_start < $2 and closed_at is null";
-    tx.execute(sql(close).bind(of.subject).bind(target.period.0).bind(now)).await?;
     let Some(month) = month_of(target.period, now) else { return Ok(()) };
-    let begun = target.steps.iter().rposition(|step| step.at <= month.period.0).unwrap_or(0);
-    for step in &target.steps[begun..] {
+    // The first month is what was just paid. The later ones wait while the subscription rests or
+    // owes, and include no more than its lines still do: one that was moved down at once, or lost a
+    // line, is given the difference back in money. (B9, B13, B14)
+    let mut most = None;
+    if month.number > 0 {
+        if !goes_on(tx, of.subscription_id).await? {
+            return Ok(());
+        }
+        most = items::included(tx, of.subscription_id, of.subject).await?;
+    }
+    let at = month.period.0;
+    let begun = target.steps.iter().rev().find(|step| step.at <= at).unwrap_or(latest);
+    let version = version_of(versions, &begun.version_id)?;
+    for layer in target.layers(at, most) {
+        of.open(tx, &layer.invoice_id, month.period, layer.up_to, version, now).await?;
+    }
+    for step in target.steps.iter().filter(|step| step.at > at) {
         let version = version_of(versions, &step.version_id)?;
-        of.open(tx, step, month.period, step.whole, version, now).await?;
+        of.open(tx, &step.invoice_id, month.period, step.whole, version, now).await?;
     }
     advance(tx, of.subject, target.period, month.number, now).await
+}
+
+/// What the month of `now` includes by what was paid.
+pub fn included(target: &Target, now: Millis) -> Credits {
+    let Some(month) = month_of(target.period, now) else { return Credits::ZERO };
+    let at = month.period.0;
+    let begun = target.layers(at, None).pop().map(|layer| layer.up_to);
+    let within = target.steps.iter().filter(|step| step.at > at).map(|step| step.whole);
+    within.chain(begun).max().unwrap_or_default()
+}
+
+/// Whether months of a subscription may begin; one that is not known yet owes nothing.
+async fn goes_on(tx: &mut Tx, subscription_id: &str) -> Result<bool> {
+    let text = "select status from subscriptions where subscription_id = $1";
+    let row: Option<(String,)> = tx.optional(sql(text).bind(subscription_id)).await?;
+    Ok(row.is_none_or(|(status,)| matches!(status.as_str(), "active" | "trialing")))
 }
 
 /// A month of a longer period.
@@ -95,6 +124,40 @@ pub async fn close(tx: &mut Tx, subscription_id: &str, now: Millis) -> Result<()
     Ok(())
 }
 
+/// Closes what came before a period of a plan or an add-on, even where it had months left: the
+/// period takes its place, be it as long or shorter. (B10)
+pub async fn close_before(tx: &mut Tx, subject: &str, start: Millis, now: Millis) -> Result<()> {
+    let text = "update allowance_schedules set closed_at = $3
+         where item_id = $1 and period_start < $2 and closed_at is null";
+    tx.execute(sql(text).bind(subject).bind(start).bind(now)).await?;
+    Ok(())
+}
+
+/// Closes what an add-on that was taken off had left to open.
+pub async fn close_item(tx: &mut Tx, item_id: &str, now: Millis) -> Result<()> {
+    let text = "update allowance_schedules set closed_at = $2
+         where item_id = $1 and closed_at is null";
+    tx.execute(sql(text).bind(item_id).bind(now)).await?;
+    Ok(())
+}
+
+/// Brings the current month up to what a subscription is now, after something of it changed: it
+/// goes on after a rest, or has a line again that was paid for. Its state is written already.
+pub async fn look_again(
+    tx: &mut Tx,
+    org_id: &str,
+    subscription_id: &str,
+    now: Millis,
+) -> Result<()> {
+    let text = "select item_id from allowance_schedules
+         where subscription_id = $1 and period_end > $2 limit 1";
+    let row = sql(text).bind(subscription_id).bind(now);
+    if tx.optional::<(String,)>(row).await?.is_none() {
+        return Ok(());
+    }
+    allowance::set(tx, org_id, subscription_id, now).await
+}
+
 #[derive(sqlx::FromRow)]
 struct Due {
     item_id: String,
@@ -102,67 +165,55 @@ struct Due {
     subscription_id: String,
     period_start: Millis,
     period_end: Millis,
-    invoice_id: String,
-    version_id: String,
-    target: Credits,
 }
 
-/// Opens the months of yearly plans that have begun; answers how many. Two workers at once open
-/// each once: the row is held while it is moved on.
+/// Opens the months of yearly plans that have begun; answers how many. Those of a subscription that
+/// rests or owes wait for it.
 pub async fn open_due(engine: &Engine) -> Result<usize> {
-    let text = "select item_id, period_start from allowance_schedules
-         where closed_at is null and next_at <= $1 order by next_at, item_id limit 1000";
-    let due: Vec<(String, Millis)> = engine.db.all(sql(text).bind(engine.clock.now())).await?;
+    let text = "select a.item_id, a.org_id, a.subscription_id, a.period_start, a.period_end
+         from allowance_schedules a
+         left join subscriptions s on s.subscription_id = a.subscription_id
+         where a.closed_at is null and a.next_at <= $1
+         and (s.status is null or s.status in ('active', 'trialing'))
+         order by a.next_at, a.item_id limit 1000";
+    let due: Vec<Due> = engine.db.all(sql(text).bind(engine.clock.now())).await?;
     let mut opened = 0;
-    for (item_id, period_start) in &due {
-        match open_one(engine, item_id, *period_start).await {
+    for due in &due {
+        match open_one(engine, due).await {
             Ok(()) => opened += 1,
             // One that fails holds up no other.
-            Err(error) => tracing::error!(item_id, "a month was not opened: {error}"),
+            Err(error) => {
+                let item_id = &due.item_id;
+                tracing::error!(item_id, "a month was not opened: {error}");
+            }
         }
     }
     Ok(opened)
 }
 
-async fn open_one(engine: &Engine, item_id: &str, period_start: Millis) -> Result<()> {
+/// Under the wallet's lock, so that two workers at once open each month once.
+async fn open_one(engine: &Engine, due: &Due) -> Result<()> {
     let now = engine.clock.now();
     let mut tx = engine.db.begin().await?;
-    let text = format!(
-        "select item_id, org_id, subscription_id, period_start, period_end, invoice_id, \
-             version_id, target
-         from allowance_schedules where item_id = $1 and period_start = $2
-         and closed_at is null and next_at <= $3{}",
-        tx.dialect().for_update()
-    );
-    let row = sql(text).bind(item_id).bind(period_start).bind(now);
-    let Some(due) = tx.optional::<Due>(row).await? else { return Ok(()) };
-    open_month(&mut tx, &due, now).await?;
+    credits::lock_wallet(&mut tx, &due.org_id, now).await?;
+    if is_due(&mut tx, due, now).await? {
+        allowance::set(&mut tx, &due.org_id, &due.subscription_id, now).await?;
+    }
+    if month_of((due.period_start, due.period_end), now).is_none() {
+        // The period is over: nothing of it can be opened any more.
+        let text = "update allowance_schedules set closed_at = $3
+             where item_id = $1 and period_start = $2 and closed_at is null";
+        let row = sql(text).bind(&due.item_id).bind(due.period_start);
+        tx.execute(row.bind(now)).await?;
+    }
     tx.commit().await
 }
 
-async fn open_month(tx: &mut Tx, due: &Due, now: Millis) -> Result<()> {
-    let period = (due.period_start, due.period_end);
-    let Some(month) = month_of(period, now) else {
-        // The period is over: nothing of it can be opened any more.
-        let text = "update allowance_schedules set closed_at = $3
-             where item_id = $1 and period_start = $2";
-        tx.execute(sql(text).bind(&due.item_id).bind(due.period_start).bind(now)).await?;
-        return Ok(());
-    };
-    let versions = catalog::versions(tx, std::slice::from_ref(&due.version_id)).await?;
-    let version = version_of(&versions, &due.version_id)?;
-    let of =
-        Of { subject: &due.item_id, org_id: &due.org_id, subscription_id: &due.subscription_id };
-    let step = Step {
-        at: month.period.0,
-        credits: due.target,
-        whole: due.target,
-        invoice_id: due.invoice_id.clone(),
-        version_id: due.version_id.clone(),
-        price_id: String::new(),
-    };
-    of.open(tx, &step, month.period, due.target, version, now).await?;
-    advance(tx, &due.item_id, period, month.number, now).await
+async fn is_due(tx: &mut Tx, due: &Due, now: Millis) -> Result<bool> {
+    let text = "select item_id from allowance_schedules
+         where item_id = $1 and period_start = $2 and closed_at is null and next_at <= $3";
+    let row = sql(text).bind(&due.item_id).bind(due.period_start).bind(now);
+    Ok(tx.optional::<(String,)>(row).await?.is_some())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::orgs::{self, Who};
 
-use super::change::{look, note, of, update};
+use super::change::{freed, look, note, of, update};
 use super::later;
 use super::preview::When;
 use super::requests::{ItemChange, Update};
@@ -33,6 +33,7 @@ pub async fn set_seats(engine: &Engine, who: &Who, seats: i64) -> Result<Option<
         return Ok(None);
     }
     current.may_change()?;
+    let current = freed(engine, who, current).await?;
     note(engine, who, "subscriptions.set_seats", &current.subscription_id, &seats.to_string())
         .await?;
     if seats > current.quantity || current.is_trial() {

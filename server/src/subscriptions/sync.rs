@@ -13,7 +13,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
 use crate::catalog;
 use crate::customers::look::{LOOKS_MAX, Look, finish, know_prices};
-use crate::customers::{ORG, Synced, checkouts};
+use crate::customers::{ORG, Synced, checkouts, pages};
 use crate::db::sql;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -134,7 +134,8 @@ pub async fn schedule(engine: &Engine, id: &str, claim: &Claim) -> Result<Synced
 }
 
 /// A checkout for a plan changes nothing by itself: the subscription and the invoice that it made
-/// do, and are looked at with tickets of their own.
+/// do, and are looked at with tickets of their own. Its org can pay on no other page after it.
+/// (B15)
 async fn plan_session(engine: &Engine, seen: &Session, claim: &Claim) -> Result<Synced> {
     if let Some(id) = &seen.subscription {
         subscription(engine, id, &claim.aside()).await?;
@@ -142,9 +143,22 @@ async fn plan_session(engine: &Engine, seen: &Session, claim: &Claim) -> Result<
     if let Some(id) = &seen.invoice {
         invoice(engine, id, &claim.aside()).await?;
     }
+    if let Some(org_id) = payer(engine, seen).await? {
+        pages::close_all_but(engine, &org_id, &seen.id).await?;
+    }
     let mut tx = engine.db.begin().await?;
     checkouts::close(&mut tx, seen, engine.clock.now()).await?;
     finish(engine, tx, claim).await
+}
+
+/// The org that has subscribed by a checkout.
+async fn payer(engine: &Engine, seen: &Session) -> Result<Option<String>> {
+    let Some(id) = seen.subscription.as_ref().filter(|_| seen.status == "complete") else {
+        return Ok(None);
+    };
+    let text = "select org_id from subscriptions where subscription_id = $1";
+    let row: Option<(String,)> = engine.db.optional(sql(text).bind(id)).await?;
+    Ok(row.map(|row| row.0))
 }
 
 /// Stripe has nothing of that id. Of ours nothing ever disappears (subscriptions end, drafts are

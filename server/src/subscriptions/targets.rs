@@ -55,11 +55,52 @@ pub struct Step {
     pub price_id: String,
 }
 
+/// A part of what each month of a longer period includes, and what paid for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Credits of this part and all below it.
+    pub up_to: Credits,
+    /// The invoice that paid for this part.
+    pub invoice_id: String,
+}
+
 impl Target {
     /// All credits of the period.
     pub fn credits(&self) -> Credits {
         self.steps.last().map(|step| step.credits).unwrap_or_default()
     }
+
+    /// What a month that begins at `at` includes, invoice by invoice, and `most` at most. Each step
+    /// up adds what it paid for; a step down gives back what was added last. (E15)
+    pub fn layers(&self, at: Millis, most: Option<Credits>) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        for step in self.steps.iter().filter(|step| step.at <= at) {
+            let lowered = lower(&mut layers, step.whole);
+            let up_to = layers.last().map(|layer| layer.up_to).unwrap_or_default();
+            if !lowered && step.whole > up_to {
+                let invoice_id = step.invoice_id.clone();
+                layers.push(Layer { up_to: step.whole, invoice_id });
+            }
+        }
+        if let Some(most) = most {
+            lower(&mut layers, most);
+        }
+        layers
+    }
+}
+
+/// Takes layers off until at most this much is left; answers whether there was so much.
+fn lower(layers: &mut Vec<Layer>, most: Credits) -> bool {
+    let Some(cut) = layers.iter().position(|layer| layer.up_to >= most) else { return false };
+    layers.truncate(cut + 1);
+    if let Some(top) = layers.last_mut() {
+        top.up_to = most;
+    }
+    // Of nothing there is no part.
+    if !most.is_positive() {
+        layers.clear();
+    }
+    true
 }
 
 /// The periods that whole lines open, by their start.
@@ -207,6 +248,38 @@ mod tests {
         let target = targets(&lines, &BTreeMap::new()).pop().expect("a target");
         let last = target.steps.last().expect("a step");
         assert_eq!((last.whole.to_string(), last.version_id.as_str()), ("100".into(), "v_100"));
+    }
+
+    #[test]
+    fn months_to_come_are_paid_by_the_invoices_that_built_them_up() {
+        // B17, E15: from 100 to 1000, to 300, to 500, to nothing, and from there to 200.
+        let mut lines = vec![line(100, 1, None)];
+        lines.extend(change(100, 1000, 1_200));
+        lines.extend(change(1000, 300, 1_400));
+        lines.extend(change(300, 500, 1_600));
+        lines.push(line(500, -1, Some(1_800)));
+        lines.push(line(200, 1, Some(1_900)));
+        let target = targets(&lines, &BTreeMap::new()).pop().expect("a target");
+        type Case = (Millis, Option<i64>, &'static [(&'static str, &'static str)]);
+        let cases: [Case; 9] = [
+            (999, None, &[]),
+            (1_000, None, &[("100", "in_0")]),
+            (1_300, None, &[("100", "in_0"), ("1000", "in_1200")]),
+            (1_300, Some(1_000), &[("100", "in_0"), ("1000", "in_1200")]),
+            (1_300, Some(300), &[("100", "in_0"), ("300", "in_1200")]),
+            (1_500, None, &[("100", "in_0"), ("300", "in_1200")]),
+            (1_700, Some(9_999), &[("100", "in_0"), ("300", "in_1200"), ("500", "in_1600")]),
+            (1_800, None, &[]),
+            (1_900, Some(50), &[("50", "in_1900")]),
+        ];
+        for (at, most, expected) in cases {
+            let most = most.map(|most| Credits::from_whole(most).expect("fits"));
+            let found = target.layers(at, most);
+            let told: Vec<_> =
+                found.iter().map(|l| (l.up_to.to_string(), l.invoice_id.as_str())).collect();
+            let expected: Vec<_> = expected.iter().map(|(a, b)| ((*a).to_owned(), *b)).collect();
+            assert_eq!(told, expected, "{at} {most:?}");
+        }
     }
 
     #[test]

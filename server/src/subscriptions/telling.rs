@@ -12,7 +12,7 @@ use crate::notices::{self, News};
 use crate::orgs;
 use crate::stripe::shapes::Subscription;
 
-use super::items::{ItemRow, Planned, PlannedItem};
+use super::items::{self, ItemRow, Planned, PlannedItem};
 
 /// How long before its end a trial is announced.
 const TRIAL_NOTICE: Millis = 3 * DAY;
@@ -58,10 +58,14 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// Writes a change into the audit trail and tells those who pay. Seeing the same again is no
-    /// change.
+    /// change. One that pays for nothing of ours is nobody's plan: of it only the trail tells,
+    /// unless the plan of the org has changed by it. (C9)
     pub async fn tell(&self, tx: &mut Tx, now: Millis) -> Result<()> {
-        self.tell_trial(tx, now).await?;
-        self.tell_planned(tx, now).await?;
+        let ours = items::any_known(self.items);
+        if ours {
+            self.tell_trial(tx, now).await?;
+            self.tell_planned(tx, now).await?;
+        }
         let ends_at = self.seen.ends_at().map(|at| at * SECOND);
         let status_before = self.before.map(|before| before.status.as_str());
         let ends_before = self.before.and_then(|before| before.ends_at);
@@ -70,10 +74,13 @@ impl Change<'_> {
             return Ok(());
         }
         self.record(tx, status_before, ends_at, now).await?;
+        if !ours && !moved {
+            return Ok(());
+        }
         let was = status_before.and_then(Status::parse);
         let owing = |status: &Status| matches!(status, Status::PastDue | Status::Unpaid);
         let is = Status::parse(&self.seen.status);
-        if is.is_some_and(|is| owing(&is)) && !was.is_some_and(|was| owing(&was)) {
+        if ours && is.is_some_and(|is| owing(&is)) && !was.is_some_and(|was| owing(&was)) {
             return self.tell_failed(tx, now).await;
         }
         let never = matches!(was, None | Some(Status::Incomplete));

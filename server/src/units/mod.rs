@@ -274,6 +274,12 @@ pub fn spoken(credits: Credits) -> String {
     }
 }
 
+/// `1 credit`, `7,612 credits`, `0.25 credits`
+pub fn counted(credits: Credits) -> String {
+    let unit = if credits.micros() == MICRO { "credit" } else { "credits" };
+    format!("{} {unit}", spoken(credits))
+}
+
 /// `7612` → `7,612`
 pub fn group_thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -355,5 +361,18 @@ mod tests {
         assert_eq!(money(-123_456, "eur"), "−€1,234.56");
         assert_eq!(money(500, "jpy"), "¥500");
         assert_eq!(money(1_250, "chf"), "12.50 CHF");
+    }
+
+    #[test]
+    fn credits_are_counted_with_their_thousands_and_their_unit() {
+        let cases = [
+            (0, "0 credits"),
+            (MICRO / 4, "0.25 credits"),
+            (MICRO, "1 credit"),
+            (1_234_567 * MICRO + 500_000, "1,234,567.5 credits"),
+        ];
+        for (micros, expected) in cases {
+            assert_eq!(counted(Credits::from_micros(micros)), expected);
+        }
     }
 }

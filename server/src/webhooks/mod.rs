@@ -3,6 +3,7 @@
 //! Owns no tables: the inbox is [`crate::stripe::inbox`]. Never trusts what an event says beyond
 //! its id, its type and the ids it names.
 
+mod again;
 pub mod endpoint;
 mod process;
 mod stuck;
@@ -17,10 +18,9 @@ use crate::stripe::envelope::{self, Envelope};
 use crate::stripe::inbox::{self, Arrived, Status};
 use crate::stripe::signature::{self, Refusal};
 
+pub use self::again::{replay, replay_failed};
 pub use self::stuck::{DEAD, UNMATCHED, report};
-pub use crate::stripe::inbox::{
-    find, list, replay, replay_failed, stuck as count_stuck, waiting_since,
-};
+pub use crate::stripe::inbox::{counts, find, list, stuck as count_stuck, waiting_since};
 pub use process::process_due;
 
 /// The kind of finding that events of the other mode make.

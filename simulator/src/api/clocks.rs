@@ -1,6 +1,6 @@
 //! Test clocks: a time of their own for a few customers.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Route, delete, get, post};
 use crate::billing::calendar::{self, DAY};
@@ -42,7 +42,7 @@ fn read(call: &mut Call) -> Answer {
 
 /// The customers of a clock.
 fn customers(world: &World, clock: &str) -> Vec<String> {
-    let mine = world.store.oldest("customer").filter(|c| c.text("test_clock") == clock);
+    let mine = world.store.oldest_by("customer", "test_clock", clock);
     mine.map(|customer| customer.text("id").to_owned()).collect()
 }
 
@@ -51,7 +51,7 @@ const MOST: usize = 3;
 
 /// Whether a clock can take another customer.
 pub fn admit_customer(world: &World, clock: &str) -> Answer<()> {
-    let mine = world.store.oldest("customer").filter(|c| c.text("test_clock") == clock);
+    let mine = world.store.oldest_by("customer", "test_clock", clock);
     if mine.count() < MOST {
         return Ok(());
     }
@@ -64,8 +64,8 @@ pub fn admit_subscription(world: &World, customer: &str) -> Answer<()> {
     let owner = world.get("customer", customer).cloned().unwrap_or_default();
     let mut mine = world
         .store
-        .oldest("subscription")
-        .filter(|sub| sub.text("customer") == customer && sub.text("status") != "canceled");
+        .oldest_by("subscription", "customer", customer)
+        .filter(|sub| sub.text("status") != "canceled");
     if owner.opt_text("test_clock").is_none() || mine.nth(MOST - 1).is_none() {
         return Ok(());
     }
@@ -76,9 +76,8 @@ pub fn admit_subscription(world: &World, customer: &str) -> Answer<()> {
 /// How far a clock may go at once: two intervals of its shortest subscription.
 fn furthest(call: &Call, clock: &str, from: i64) -> i64 {
     let mine = customers(call.world, clock);
-    let subs = call.world.store.newest("subscription").filter(|sub| {
-        sub.text("status") != "canceled" && mine.iter().any(|id| sub.text("customer") == id)
-    });
+    let theirs = |id: &String| call.world.store.newest_by("subscription", "customer", id);
+    let subs = mine.iter().flat_map(theirs).filter(|sub| sub.text("status") != "canceled");
     let ends = subs.flat_map(|sub| sub.list("items.data")).map(|item| {
         let (every, count) = calendar::interval(&item["price"]);
         calendar::add(from, every, 2 * count)
@@ -134,11 +133,8 @@ fn forget(world: &mut World, id: &str) {
     let clock = world.get(KIND, id).cloned().unwrap_or_default();
     let mine = customers(world, id);
     for kind in ["subscription", "invoice", "invoiceitem", "payment_method"] {
-        let theirs = |object: &&Value| mine.iter().any(|id| object.text("customer") == id);
-        let gone: Vec<String> = {
-            let all = world.store.oldest(kind).filter(theirs);
-            all.map(|object| object.text("id").to_owned()).collect()
-        };
+        let theirs = mine.iter().flat_map(|id| world.store.oldest_by(kind, "customer", id));
+        let gone: Vec<String> = theirs.map(|object| object.text("id").to_owned()).collect();
         gone.iter().for_each(|id| world.store.remove(kind, id));
     }
     for customer in mine {

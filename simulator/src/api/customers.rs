@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Route, delete, get, post};
 use crate::billing::{methods, subscribing};
 use crate::errors::{Answer, ApiError};
-use crate::http::{Call, page};
+use crate::http::{Call, page, page_by};
 use crate::ids;
 use crate::json::Json;
 use crate::world::World;
@@ -175,8 +175,8 @@ fn remove(call: &mut Call) -> Answer {
     let running: Vec<String> = call
         .world
         .store
-        .newest("subscription")
-        .filter(|sub| sub.text("customer") == id && sub.text("status") != "canceled")
+        .newest_by("subscription", "customer", &id)
+        .filter(|sub| sub.text("status") != "canceled")
         .map(|sub| sub.text("id").to_owned())
         .collect();
     for sub in running {
@@ -201,8 +201,8 @@ fn list_methods(call: &mut Call) -> Answer {
     call.world.find("customer", &id)?;
     let url = format!("/v1/customers/{id}/payment_methods");
     let kind = call.opt("type");
-    page(call, "payment_method", &url, |method| {
-        method.text("customer") == id && kind.as_deref().is_none_or(|k| method.text("type") == k)
+    page_by(call, "payment_method", &url, ("customer", &id), |method| {
+        kind.as_deref().is_none_or(|k| method.text("type") == k)
     })
 }
 

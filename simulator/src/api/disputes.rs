@@ -1,7 +1,5 @@
 //! Disputes: read, answered with evidence, accepted. The card or the control surface opens them.
 
-use serde_json::Value;
-
 use super::{Route, get, post};
 use crate::billing::disputing::{self, Answered};
 use crate::errors::{Answer, ApiError};
@@ -52,8 +50,7 @@ fn close(call: &mut Call) -> Answer {
 fn through_charge(call: &mut Call) -> Answer<()> {
     let charge = call.id().to_owned();
     call.world.find("charge", &charge)?;
-    let mut all = call.world.store.newest("dispute");
-    let mine = all.find(|dispute: &&Value| dispute.text("charge") == charge);
+    let mine = call.world.store.newest_by("dispute", "charge", &charge).next();
     let id = mine.map(|dispute| dispute.text("id").to_owned());
     call.ids = vec![id.ok_or_else(|| ApiError::missing("dispute", &charge, None))?];
     Ok(())

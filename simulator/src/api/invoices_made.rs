@@ -182,10 +182,9 @@ fn preview(call: &mut Call) -> Answer {
 
 /// The customer's subscription whose period ends first.
 fn next_of(world: &World, customer: &str) -> Option<String> {
-    let running = world.store.newest("subscription").filter(|sub| {
-        sub.text("customer") == customer
-            && matches!(sub.text("status"), "active" | "trialing" | "past_due")
-    });
+    let mine = world.store.newest_by("subscription", "customer", customer);
+    let running =
+        mine.filter(|sub| matches!(sub.text("status"), "active" | "trialing" | "past_due"));
     let first = running.min_by_key(|sub| sub.int("items.data.0.current_period_end"));
     first.map(|sub| sub.text("id").to_owned())
 }

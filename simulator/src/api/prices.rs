@@ -135,8 +135,8 @@ fn claim_key(call: &mut Call) -> Answer<()> {
     let holder = call
         .world
         .store
-        .newest("price")
-        .find(|price| price.text("lookup_key") == key && price.text("id") != id)
+        .newest_by("price", "lookup_key", &key)
+        .find(|price| price.text("id") != id)
         .map(|price| price.text("id").to_owned());
     let Some(holder) = holder else {
         return Ok(());

@@ -104,7 +104,7 @@ fn update(call: &mut Call) -> Answer {
 fn remove(call: &mut Call) -> Answer {
     let id = call.id().to_owned();
     let product = call.world.find("product", &id)?.clone();
-    if call.world.store.newest("price").any(|price| price.text("product") == id) {
+    if call.world.store.newest_by("price", "product", &id).next().is_some() {
         let message = "This product cannot be deleted because it has one or more user-created \
                        prices.";
         return Err(ApiError::invalid(message));

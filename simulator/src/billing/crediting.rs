@@ -67,7 +67,7 @@ pub fn compose(world: &World, params: &Value, metadata: Value) -> Answer {
 }
 
 fn count(world: &World, invoice: &str) -> usize {
-    world.store.newest("credit_note").filter(|note| note.text("invoice") == invoice).count()
+    world.store.newest_by("credit_note", "invoice", invoice).count()
 }
 
 /// What of an invoice credit notes have not taken yet.
@@ -125,8 +125,8 @@ fn linked(world: &World, invoice: &Value, entry: &Value, index: usize) -> Answer
 fn payment(world: &World, invoice: &str) -> Option<String> {
     let mut mine = world
         .store
-        .newest("invoice_payment")
-        .filter(|payment| payment.text("invoice") == invoice && payment.text("status") == "paid");
+        .newest_by("invoice_payment", "invoice", invoice)
+        .filter(|payment| payment.text("status") == "paid");
     mine.next().and_then(|payment| payment.opt_text("payment.payment_intent").map(str::to_owned))
 }
 

@@ -27,13 +27,9 @@ pub fn begin(world: &mut World, intent: &str, method: &str) {
     });
 }
 
-/// The next intent whose bank answers, among the customers meant.
-pub fn next_due(world: &World, meant: impl Fn(&Value) -> bool) -> Option<(i64, String)> {
-    let waiting = world.store.oldest("payment_intent").filter_map(|intent| {
-        let at = intent.opt_int("_sim.settles_at")?;
-        meant(intent).then(|| (at, intent.text("id").to_owned()))
-    });
-    waiting.min()
+/// When an intent's bank answers.
+pub fn due(intent: &Value) -> Option<i64> {
+    intent.opt_int("_sim.settles_at")
 }
 
 /// The bank answers in its own time, as the account number says.

@@ -113,10 +113,11 @@ fn usable_code(world: &World, code: &Value, customer: Option<&str>, param: &str)
     if code.opt_text("customer").is_some_and(|only| customer != Some(only)) {
         return refuse("This promotion code can not be redeemed by this customer.");
     }
-    let paid = |invoice: &Value| {
-        customer == Some(invoice.text("customer")) && invoice.int("amount_paid") > 0
+    let bought = |customer: &str| {
+        let mut mine = world.store.newest_by("invoice", "customer", customer);
+        mine.any(|invoice| invoice.int("amount_paid") > 0)
     };
-    if code.flag("restrictions.first_time_transaction") && world.store.newest("invoice").any(paid) {
+    if code.flag("restrictions.first_time_transaction") && customer.is_some_and(bought) {
         return refuse("This promotion code is for a first purchase only.");
     }
     Ok(())

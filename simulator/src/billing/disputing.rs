@@ -71,13 +71,13 @@ fn is_inquiry(dispute: &Value) -> bool {
 
 /// Whether money of this charge is with the holder's bank, so that no refund is possible.
 pub fn keeps_money(world: &World, charge: &str) -> bool {
-    let mut mine = world.store.newest("dispute").filter(|found| found.text("charge") == charge);
+    let mut mine = world.store.newest_by("dispute", "charge", charge);
     mine.any(|found| !found.flag("is_charge_refundable"))
 }
 
 /// Whether a charge is disputed or was lost to its holder.
 fn is_taken(world: &World, charge: &str) -> bool {
-    let mut mine = world.store.newest("dispute").filter(|found| found.text("charge") == charge);
+    let mut mine = world.store.newest_by("dispute", "charge", charge);
     mine.any(|found| is_open(found) || found.text("status") == "lost")
 }
 
@@ -297,22 +297,17 @@ fn escalate(world: &mut World, dispute: &Value) -> Answer {
 
 /// A charge that was given back whole leaves nothing to ask about.
 pub fn drop_inquiry(world: &mut World, charge: &str) -> Answer<()> {
-    let mine = world.store.newest("dispute").find(|dispute| {
-        dispute.text("charge") == charge && is_open(dispute) && is_inquiry(dispute)
-    });
+    let asked = |dispute: &&Value| is_open(dispute) && is_inquiry(dispute);
+    let mine = world.store.newest_by("dispute", "charge", charge).find(asked);
     if let Some(id) = mine.map(|dispute| dispute.text("id").to_owned()) {
         decide(world, &id, Outcome::Won)?;
     }
     Ok(())
 }
 
-/// The next dispute that ends because nobody answered, among the customers meant.
-pub fn next_due(world: &World, meant: impl Fn(&Value) -> bool) -> Option<(i64, String)> {
-    let waiting = world.store.oldest("dispute").filter_map(|dispute| {
-        let at = dispute.opt_int("_sim.closes_at").filter(|_| is_open(dispute))?;
-        meant(dispute.at("_sim")).then(|| (at, dispute.text("id").to_owned()))
-    });
-    waiting.min()
+/// When a dispute ends because nobody answered.
+pub fn due(dispute: &Value) -> Option<i64> {
+    dispute.opt_int("_sim.closes_at").filter(|_| is_open(dispute))
 }
 
 /// The time for evidence is over: a chargeback is lost, an inquiry closed.

@@ -1,6 +1,6 @@
 //! Time passing: finds what is due, in order, and lets it happen at its own moment.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::errors::{Answer, ApiError};
 use crate::json::Json;
-use crate::world::World;
+use crate::world::{Appointment, World};
 
 /// How long a first payment may stay incomplete.
 const INCOMPLETE_SECONDS: i64 = 23 * 3600;
@@ -55,10 +55,7 @@ struct Batch {
 impl Batch {
     /// Takes a task up if none of its customer's at this moment came before it. Without a customer
     /// it waits until it is alone, since it may touch anybody's.
-    fn offer(&mut self, customer: Option<&str>, found: Option<(i64, Task)>) {
-        let Some((at, task)) = found else {
-            return;
-        };
+    fn offer(&mut self, customer: Option<&str>, (at, task): (i64, Task)) {
         if self.moment.is_none_or(|moment| at < moment) {
             *self = Batch { moment: Some(at), ..Batch::default() };
         } else if self.moment != Some(at) || customer.is_none_or(|c| self.customers.contains(c)) {
@@ -153,46 +150,90 @@ fn attempt(world: &mut World, invoice: &str) {
     }
 }
 
+/// What something can be due for, in the order in which it happens at one and the same moment.
+const KINDS: [&str; 7] = [
+    scheduling::KIND,
+    "subscription",
+    "invoice",
+    "refund",
+    "payment_intent",
+    "dispute",
+    "checkout.session",
+];
+
 /// The things that are due next in the scope.
-fn earliest(world: &World, scope: Scope) -> Batch {
+fn earliest(world: &mut World, scope: Scope) -> Batch {
+    keep_up(world);
+    let clock = match scope {
+        Scope::Everyone => None,
+        Scope::Clock(id) => Some(id),
+    };
     let mut best = Batch::default();
-    // What comes first here also happens first at one and the same moment.
-    for schedule in world.store.oldest(scheduling::KIND).filter(|s| concerns(world, s, scope)) {
-        let id = schedule.text("id").to_owned();
-        let due = scheduling::due(schedule).map(|at| (at, Task::Phase(id)));
-        best.offer(schedule.opt_text("customer"), due);
-    }
-    for sub in world.store.oldest("subscription").filter(|sub| concerns(world, sub, scope)) {
-        for task in of_subscription(world, sub) {
-            best.offer(sub.opt_text("customer"), Some(task));
-        }
-    }
-    for invoice in world.store.oldest("invoice").filter(|i| concerns(world, i, scope)) {
-        best.offer(invoice.opt_text("customer"), of_invoice(invoice));
-    }
-    let meant = |notes: &Value| concerns(world, notes, scope);
-    let refund = refunding::next_due(world, meant).map(|(at, id)| (at, Task::Refund(id)));
-    best.offer(None, refund);
-    let debit = debiting::next_due(world, meant).map(|(at, id)| (at, Task::Debit(id)));
-    best.offer(None, debit);
-    let dispute = disputing::next_due(world, meant).map(|(at, id)| (at, Task::Dispute(id)));
-    best.offer(None, dispute);
-    if scope == Scope::Everyone {
-        for session in world.store.oldest("checkout.session") {
-            let id = session.text("id").to_owned();
-            let due = super::checkout::due_at(session).map(|at| (at, Task::Session(id)));
-            best.offer(None, due);
+    for (sort, id) in world.agenda.first(clock) {
+        let Some(object) = world.get(KINDS[sort], &id) else { continue };
+        // What is not about a customer's bills waits until it is alone.
+        let bills = matches!(KINDS[sort], scheduling::KIND | "subscription" | "invoice");
+        let customer = object.opt_text("customer").filter(|_| bills);
+        for task in before(world, sort, object) {
+            best.offer(customer, task);
         }
     }
     best
 }
 
-fn concerns(world: &World, object: &Value, scope: Scope) -> bool {
-    let customer = world.get("customer", object.text("customer"));
+/// Looks again at when something is due for what has changed, and for nothing else.
+fn keep_up(world: &mut World) {
+    let mut stale: BTreeSet<(usize, String)> = BTreeSet::new();
+    for (kind, id) in world.store.take_touched() {
+        match kind.as_str() {
+            // By whose time something is due depends on its customer.
+            "customer" => (0..KINDS.len()).for_each(|sort| {
+                let mine = world.store.oldest_by(KINDS[sort], owner(sort), &id);
+                stale.extend(mine.map(|object| (sort, object.text("id").to_owned())));
+            }),
+            "discount" => {
+                let sub = world.get("discount", &id).and_then(|it| it.opt_text("subscription"));
+                stale.extend(sub.map(|sub| (1, sub.to_owned())));
+            }
+            _ => stale.extend(KINDS.iter().position(|known| *known == kind).map(|sort| (sort, id))),
+        }
+    }
+    for (sort, id) in stale {
+        let next = appointment(world, sort, &id);
+        world.agenda.write((sort, id), next);
+    }
+}
+
+/// Where an object of a sort names its customer.
+fn owner(sort: usize) -> &'static str {
+    if matches!(KINDS[sort], "refund" | "dispute") { "_sim.customer" } else { "customer" }
+}
+
+/// When something is due next for an object, and by whose time.
+fn appointment(world: &World, sort: usize, id: &str) -> Option<Appointment> {
+    let object = world.get(KINDS[sort], id)?;
+    let at = before(world, sort, object).into_iter().map(|(at, _)| at).min()?;
+    let customer = world.get("customer", object.text(owner(sort)));
     let clock = customer.and_then(|customer| customer.opt_text("test_clock"));
-    match scope {
-        Scope::Everyone => clock.is_none(),
-        Scope::Clock(id) => clock == Some(id),
+    // Sessions know real time only.
+    let clock = clock.filter(|_| KINDS[sort] != "checkout.session").map(str::to_owned);
+    Some(Appointment { clock, at, place: world.store.place_of(KINDS[sort], id)? })
+}
+
+/// What an object has before it; of things at one moment the first here happens first.
+fn before(world: &World, sort: usize, object: &Value) -> Vec<(i64, Task)> {
+    let id = || object.text("id").to_owned();
+    let one = |at: Option<i64>, task: fn(String) -> Task| -> Vec<(i64, Task)> {
+        at.map(|at| (at, task(id()))).into_iter().collect()
+    };
+    match KINDS[sort] {
+        "subscription" => of_subscription(world, object),
+        "invoice" => of_invoice(object).into_iter().collect(),
+        "refund" => one(refunding::due(object), Task::Refund),
+        "payment_intent" => one(debiting::due(object), Task::Debit),
+        "dispute" => one(disputing::due(object), Task::Dispute),
+        "checkout.session" => one(super::checkout::due_at(object), Task::Session),
+        _ => one(scheduling::due(object), Task::Phase),
     }
 }
 
@@ -261,11 +302,6 @@ fn of_invoice(invoice: &Value) -> Option<(i64, Task)> {
         "open" => Some((invoice.opt_int("next_payment_attempt")?, Task::Retry(id))),
         _ => None,
     }
-}
-
-/// Whether anything of the customers without a test clock is due now.
-pub fn is_due(world: &World) -> bool {
-    earliest(world, Scope::Everyone).moment.is_some_and(|at| at <= world.now())
 }
 
 /// How far one request may move the global clock.

@@ -81,11 +81,9 @@ pub fn now(world: &mut World, id: &str, details: &Value, prorate: bool, bill: bo
 }
 
 fn drop_prorations(world: &mut World, sub: &str) {
-    let waiting = world.store.oldest("invoiceitem").filter(|item| {
-        item.text("parent.subscription_details.subscription") == sub
-            && item.flag("proration")
-            && item.opt_text("invoice").is_none()
-            && !item.flag("deleted")
+    let of = "parent.subscription_details.subscription";
+    let waiting = world.store.oldest_by("invoiceitem", of, sub).filter(|item| {
+        item.flag("proration") && item.opt_text("invoice").is_none() && !item.flag("deleted")
     });
     let waiting: Vec<Value> = waiting.cloned().collect();
     for item in waiting {

@@ -127,10 +127,9 @@ pub fn pending(world: &World, sub: &Value) -> Vec<Value> {
 
 /// The pending items of a customer, and of a subscription where one is named, oldest first.
 pub fn pending_of(world: &World, customer: &str, subscription: Option<&str>) -> Vec<Value> {
-    let waiting = world.store.oldest("invoiceitem").filter(|item| {
+    let waiting = world.store.oldest_by("invoiceitem", "customer", customer).filter(|item| {
         let of = item.opt_text("parent.subscription_details.subscription");
-        item.text("customer") == customer
-            && item.opt_text("invoice").is_none()
+        item.opt_text("invoice").is_none()
             && !item.flag("deleted")
             && (of.is_none() || of == subscription)
     });

@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// The payment an open invoice waits for.
 pub fn open_payment(world: &World, invoice: &str) -> Option<Value> {
-    let mut mine = world.store.newest("invoice_payment").filter(|p| p.text("invoice") == invoice);
+    let mut mine = world.store.newest_by("invoice_payment", "invoice", invoice);
     mine.find(|payment| payment.text("status") == "open").cloned()
 }
 
@@ -91,10 +91,9 @@ fn needs_action(world: &World, intent: &str) -> ApiError {
 
 /// The invoice that waits for this intent, if any does.
 pub fn invoice_behind(world: &World, intent: &str) -> Option<String> {
-    let mut waiting = world.store.newest("invoice_payment").filter(|payment| {
-        payment.text("payment.payment_intent") == intent && payment.text("status") == "open"
-    });
-    waiting.next().map(|payment| payment.text("invoice").to_owned())
+    let mut mine = world.store.newest_by("invoice_payment", "payment.payment_intent", intent);
+    let waiting = mine.find(|payment| payment.text("status") == "open");
+    waiting.map(|payment| payment.text("invoice").to_owned())
 }
 
 /// Whether an intent pays for a subscription, so that the next charge comes without its holder.

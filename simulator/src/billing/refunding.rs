@@ -174,13 +174,9 @@ pub fn set_metadata(world: &mut World, id: &str, metadata: Value) -> Answer {
     Ok(change(world, id, &[], |refund| refund["metadata"] = metadata))
 }
 
-/// The next refund that settles by itself, among the customers meant.
-pub fn next_due(world: &World, meant: impl Fn(&Value) -> bool) -> Option<(i64, String)> {
-    let waiting = world.store.oldest("refund").filter_map(|refund| {
-        let at = refund.opt_int("_sim.settles_at")?;
-        meant(refund.at("_sim")).then(|| (at, refund.text("id").to_owned()))
-    });
-    waiting.min()
+/// When a refund settles by itself.
+pub fn due(refund: &Value) -> Option<i64> {
+    refund.opt_int("_sim.settles_at")
 }
 
 /// A refund that was to settle later does: a pending one arrives, the other fails.

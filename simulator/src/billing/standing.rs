@@ -10,6 +10,8 @@ use crate::errors::Answer;
 use crate::json::{Json, difference};
 use crate::world::World;
 
+/// Where an invoice names the subscription it bills.
+const BILLS: &str = "parent.subscription_details.subscription";
 const UPDATED: &str = "customer.subscription.updated";
 
 /// Gives a running subscription a status and tells of it when it is new.
@@ -47,10 +49,8 @@ pub fn settle(world: &mut World, id: &str) {
     if sub.at("_sim.awaiting").is_object() {
         fulfil(world, &sub);
     }
-    let newest = world.store.newest("invoice").find(|invoice| {
-        invoice.text("parent.subscription_details.subscription") == id
-            && invoice.text("status") != "draft"
-    });
+    let told = |invoice: &&Value| invoice.text("status") != "draft";
+    let newest = world.store.newest_by("invoice", BILLS, id).find(told);
     let state = newest.map(|invoice| invoice.text("status").to_owned()).unwrap_or_default();
     if state == "paid" {
         set_delinquent(world, sub.text("customer"), false);
@@ -74,7 +74,7 @@ fn keep_method(world: &mut World, sub: &Value) {
         return;
     }
     let invoice = sub.text("latest_invoice");
-    let payment = world.store.newest("invoice_payment").find(|p| p.text("invoice") == invoice);
+    let payment = world.store.newest_by("invoice_payment", "invoice", invoice).next();
     let intent =
         payment.and_then(|p| world.get("payment_intent", p.text("payment.payment_intent")));
     let Some(method) = intent.and_then(|i| i.opt_text("payment_method")).map(str::to_owned) else {
@@ -178,8 +178,7 @@ pub fn end(world: &mut World, id: &str, reason: &str, keep_schedule: bool) -> Va
     });
     let invoices: Vec<String> = world
         .store
-        .newest("invoice")
-        .filter(|invoice| invoice.text("parent.subscription_details.subscription") == id)
+        .newest_by("invoice", BILLS, id)
         .filter(|invoice| matches!(invoice.text("status"), "open" | "draft"))
         .map(|invoice| invoice.text("id").to_owned())
         .collect();

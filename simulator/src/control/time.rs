@@ -67,9 +67,10 @@ fn settings(world: &World) -> Value {
            "rate_limit": settings.rate_limit})
 }
 
-/// The settings, and how many calls the rate limit has refused.
+/// The settings, how many API calls there were, and how many more the rate limit has refused.
 async fn read_settings(State(shared): State_) -> Response {
     let mut settings = shared.read(settings).await;
+    settings["calls"] = shared.pace.admitted().into();
     settings["rate_limited"] = shared.pace.refused().into();
     reply(Ok(settings))
 }

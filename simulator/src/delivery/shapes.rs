@@ -66,7 +66,7 @@ fn old_invoice(world: &World, invoice: &mut Value) {
     invoice["subscription"] = details["subscription"].clone();
     invoice["subscription_details"] = json!({"metadata": details["metadata"]});
     let id = invoice.text("id").to_owned();
-    let payment = world.store.newest("invoice_payment").find(|p| p.text("invoice") == id);
+    let payment = world.store.newest_by("invoice_payment", "invoice", &id).next();
     let intent = payment.map(|p| p.at("payment.payment_intent").clone()).unwrap_or_default();
     let charge = world.get("payment_intent", intent.as_str().unwrap_or(""));
     invoice["charge"] = charge.map(|pi| pi["latest_charge"].clone()).unwrap_or_default();
@@ -89,8 +89,8 @@ fn old_line(world: &World, line: &mut Value) {
 }
 
 fn invoice_of(world: &World, intent: &str) -> Value {
-    let mut payments = world.store.newest("invoice_payment");
-    let found = payments.find(|payment| payment.text("payment.payment_intent") == intent);
+    let field = "payment.payment_intent";
+    let found = world.store.newest_by("invoice_payment", field, intent).next();
     found.map(|payment| payment["invoice"].clone()).unwrap_or_default()
 }
 

@@ -91,7 +91,7 @@ fn include(world: &World, parent: &Value, key: &str) -> Option<Value> {
         json!({"object": "list", "data": data, "has_more": more, "url": url})
     };
     let of = |kind: &str, field: &str| -> Vec<Value> {
-        let mine = world.store.newest(kind).filter(|object| object.text(field) == id);
+        let mine = world.store.newest_by(kind, field, id);
         mine.map(|object| world.render(object)).collect()
     };
     match (parent.text("object"), key) {

@@ -5,20 +5,102 @@ use serde_json::{Value, json};
 use super::Call;
 use crate::errors::{Answer, ApiError};
 use crate::json::Json;
+use crate::world::Naming;
+
+/// Parameters that ask for the objects which name another one, and the field that names it; those
+/// come first that leave the fewest.
+const NAMING: [(&str, &str); 8] = [
+    ("invoice", "invoice"),
+    ("charge", "charge"),
+    ("payment.payment_intent", "payment.payment_intent"),
+    ("payment_intent", "payment_intent"),
+    ("subscription", "subscription"),
+    ("customer", "customer"),
+    ("product", "product"),
+    ("email", "email"),
+];
+/// Where an invoice names its subscription.
+const BILLED: &str = "parent.subscription_details.subscription";
 
 /// One page of a kind of object, filtered, rendered.
 pub fn page(call: &Call, kind: &str, url: &str, keep: impl Fn(&Value) -> bool) -> Answer {
-    let created = call.params.at("created");
-    let all = call.world.store.newest(kind);
-    let kept = all.filter(|object| {
+    cut(call, kind, url, naming(call, kind), keep)
+}
+
+/// One page of the objects of a kind with this text in this field.
+pub fn page_by(
+    call: &Call,
+    kind: &str,
+    url: &str,
+    (field, text): (&str, &str),
+    keep: impl Fn(&Value) -> bool,
+) -> Answer {
+    let fits = |object: &Value| object.text(field) == text && keep(object);
+    cut(call, kind, url, Some((field, text)), fits)
+}
+
+/// What the parameters ask for by name, where they do: a part of what the filters leave.
+fn naming<'c>(call: &'c Call, kind: &str) -> Naming<'c> {
+    NAMING.into_iter().find_map(|(name, field)| {
+        let field = if (kind, name) == ("invoice", "subscription") { BILLED } else { field };
+        Some((field, call.params.opt_text(name)?))
+    })
+}
+
+fn cut(
+    call: &Call,
+    kind: &str,
+    url: &str,
+    naming: Naming<'_>,
+    keep: impl Fn(&Value) -> bool,
+) -> Answer {
+    let (limit, created) = (page_sized(call)?, call.params.at("created"));
+    let store = &call.world.store;
+    let fits = |object: &&Value| {
         !object.flag("deleted") && in_range(object.int("created"), created) && keep(object)
-    });
-    cut(call, kept, url)
+    };
+    let cursor = |param: &str| -> Answer<Option<&str>> {
+        let Some(id) = call.params.opt_text(param) else { return Ok(None) };
+        let found = store.get(kind, id).filter(fits);
+        found.map(|_| Some(id)).ok_or_else(|| ApiError::missing("object", id, Some(param)))
+    };
+    let after = cursor("starting_after")?;
+    let before = if after.is_none() { cursor("ending_before")? } else { None };
+    let mut found: Vec<&Value> = match before {
+        Some(id) => store.after(kind, naming, id).filter(fits).take(limit + 1).collect(),
+        None => store.before(kind, naming, after).filter(fits).take(limit + 1).collect(),
+    };
+    let more = found.len() > limit;
+    found.truncate(limit);
+    if before.is_some() {
+        found.reverse();
+    }
+    Ok(listed(call, url, &found, more))
 }
 
 /// One page of objects that are part of another object, in the order given.
 pub fn page_of(call: &Call, objects: &[Value], url: &str) -> Answer {
-    cut(call, objects.iter(), url)
+    let limit = page_sized(call)?;
+    let place = |id: &str, param: &str| {
+        let found = objects.iter().position(|object| object.text("id") == id);
+        found.ok_or_else(|| ApiError::missing("object", id, Some(param)))
+    };
+    let (slice, more) = if let Some(id) = call.params.opt_text("starting_after") {
+        let rest = &objects[place(id, "starting_after")? + 1..];
+        (&rest[..rest.len().min(limit)], rest.len() > limit)
+    } else if let Some(id) = call.params.opt_text("ending_before") {
+        let rest = &objects[..place(id, "ending_before")?];
+        (&rest[rest.len().saturating_sub(limit)..], rest.len() > limit)
+    } else {
+        (&objects[..objects.len().min(limit)], objects.len() > limit)
+    };
+    let shown: Vec<&Value> = slice.iter().collect();
+    Ok(listed(call, url, &shown, more))
+}
+
+fn listed(call: &Call, url: &str, objects: &[&Value], more: bool) -> Value {
+    let data: Vec<Value> = objects.iter().map(|object| call.world.render(object)).collect();
+    json!({"object": "list", "url": url, "has_more": more, "data": data})
 }
 
 /// How many objects a request wants at most.
@@ -29,26 +111,6 @@ pub fn page_sized(call: &Call) -> Answer<usize> {
         return Err(ApiError::invalid(message).with("param", "limit"));
     }
     Ok(usize::try_from(limit).unwrap_or(10))
-}
-
-fn cut<'v>(call: &Call, objects: impl Iterator<Item = &'v Value>, url: &str) -> Answer {
-    let limit = page_sized(call)?;
-    let all: Vec<&Value> = objects.collect();
-    let place = |id: &str, param: &str| {
-        let found = all.iter().position(|object| object.text("id") == id);
-        found.ok_or_else(|| ApiError::missing("object", id, Some(param)))
-    };
-    let (slice, more) = if let Some(id) = call.params.opt_text("starting_after") {
-        let rest = &all[place(id, "starting_after")? + 1..];
-        (&rest[..rest.len().min(limit)], rest.len() > limit)
-    } else if let Some(id) = call.params.opt_text("ending_before") {
-        let rest = &all[..place(id, "ending_before")?];
-        (&rest[rest.len().saturating_sub(limit)..], rest.len() > limit)
-    } else {
-        (&all[..all.len().min(limit)], all.len() > limit)
-    };
-    let data: Vec<Value> = slice.iter().map(|object| call.world.render(object)).collect();
-    Ok(json!({"object": "list", "url": url, "has_more": more, "data": data}))
 }
 
 /// Whether a moment is inside a `created` filter.

@@ -29,7 +29,7 @@ pub use call::Call;
 pub use call::merged_metadata;
 pub use expand::expand;
 use idempotency::Key;
-pub use list::{page, page_of, page_sized};
+pub use list::{page, page_by, page_of, page_sized};
 
 /// One request as it came.
 struct Request {
@@ -77,7 +77,7 @@ pub async fn answer(
     if let Err(error) = auth::authorize(&headers).and_then(|()| known_version(&request)) {
         return respond(&request, &Outcome::refusal(&request, &error));
     }
-    if !shared.within_limit().await {
+    if !shared.within_limit() {
         return respond(&request, &Outcome::refusal(&request, &ApiError::rate_limit()));
     }
     let held = match &request.key {

@@ -74,11 +74,9 @@ impl Visit {
 
     /// The customer's subscriptions that are not over.
     pub fn subscriptions(&self, world: &World) -> Vec<Value> {
-        let mine = world.store.newest("subscription").filter(|sub| {
-            sub.text("customer") == self.customer.text("id")
-                && !matches!(sub.text("status"), "canceled" | "incomplete_expired")
-        });
-        mine.cloned().collect()
+        let mine = world.store.newest_by("subscription", "customer", self.customer.text("id"));
+        let over = |sub: &Value| matches!(sub.text("status"), "canceled" | "incomplete_expired");
+        mine.filter(|sub| !over(sub)).cloned().collect()
     }
 
     /// One of the customer's own subscriptions.

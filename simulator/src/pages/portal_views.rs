@@ -220,9 +220,8 @@ fn card_section(world: &World, visit: &Visit) -> String {
     let customer = visit.customer.text("id");
     let sub = visit.subscriptions(world).into_iter().next().unwrap_or_default();
     let used = methods::default_for(world, customer, &sub);
-    let mine = world.store.newest("payment_method");
+    let mine = world.store.newest_by("payment_method", "customer", customer);
     let cards: String = mine
-        .filter(|method| method.text("customer") == customer)
         .map(|method| {
             let tag = match used.as_deref() == Some(method.text("id")) {
                 true => " <span class=\"tag ok\">Default</span>",
@@ -314,9 +313,8 @@ fn invoices(world: &World, visit: &Visit) -> String {
         return String::new();
     }
     let customer = visit.customer.text("id");
-    let mine = world.store.newest("invoice").filter(|invoice| {
-        invoice.text("customer") == customer && invoice.text("status") != "draft"
-    });
+    let mine = world.store.newest_by("invoice", "customer", customer);
+    let mine = mine.filter(|invoice| invoice.text("status") != "draft");
     let rows: String = mine.take(24).map(|invoice| invoice_row(visit, invoice)).collect();
     let table = match rows.is_empty() {
         true => "<p class=\"muted\">No invoices yet.</p>".to_owned(),

@@ -3,10 +3,12 @@
 //! One request at a time works on it, inside `Shared::transact`, which makes the changes durable
 //! before the answer leaves. It knows no endpoint and no page.
 
+mod agenda;
 mod clock;
 mod disk;
 mod emit;
 mod in_use;
+mod kind;
 mod pace;
 mod rehearsal;
 mod settings;
@@ -24,10 +26,12 @@ use crate::judge::Judge;
 use crate::spec::{complete, spec};
 use pace::Pace;
 
+pub use agenda::{Agenda, Appointment};
 pub use clock::real_ms;
 pub use disk::Disk;
 pub use emit::{DONE, WAITING};
 pub use in_use::{Held, InUse};
+pub use kind::Naming;
 pub use settings::{AfterRetries, ApiFault, ApiFaultKind, Faults, Settings, TWISTS};
 pub use store::Store;
 
@@ -47,6 +51,8 @@ pub struct Origin {
 pub struct World {
     /// Every object.
     pub store: Store,
+    /// When something happens next to whom.
+    pub agenda: Agenda,
     /// Clock offset, faults and the like.
     pub settings: Settings,
     /// Where the simulator is reached.
@@ -80,9 +86,11 @@ impl Shared {
             None => (Store::default(), Value::Null),
         };
         let settings = Settings::read(&settings);
+        let rate_limit = settings.rate_limit;
         let judge = Arc::new(Judge::default());
         let world = World {
             store,
+            agenda: Agenda::default(),
             settings,
             base_url,
             judge: Arc::clone(&judge),
@@ -92,6 +100,7 @@ impl Shared {
         };
         let (world, keys_in_use) = (Mutex::new(world), InUse::default());
         let (wake, pace) = (Notify::new(), Pace::default());
+        pace.set(rate_limit);
         Ok(Shared { world, disk, wake, judge, keys_in_use, pace })
     }
 
@@ -114,6 +123,9 @@ impl Shared {
         let changes = world.store.commit();
         let settings = world.settings_changed.then(|| world.settings.to_json());
         world.settings_changed = false;
+        if settings.is_some() {
+            self.pace.set(world.settings.rate_limit);
+        }
         if let Some(disk) = &self.disk
             && !(changes.is_empty() && settings.is_none())
             && let Err(error) = disk.write(&changes, settings.as_ref()).await
@@ -126,9 +138,8 @@ impl Shared {
     }
 
     /// Whether another API call is within the limit of this second, where one is set.
-    pub async fn within_limit(&self) -> bool {
-        let limit = self.read(|world| world.settings.rate_limit).await;
-        limit == 0 || self.pace.admits(limit, real_ms())
+    pub fn within_limit(&self) -> bool {
+        self.pace.admits(real_ms())
     }
 
     /// Reads the world without changing it.
@@ -140,7 +151,9 @@ impl Shared {
     pub async fn reset(&self) -> anyhow::Result<()> {
         let mut world = self.world.lock().await;
         world.store.clear();
+        world.agenda = Agenda::default();
         world.settings = Settings::default();
+        self.pace.set(0);
         match &self.disk {
             Some(disk) => disk.clear().await,
             None => Ok(()),

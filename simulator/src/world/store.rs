@@ -3,9 +3,12 @@
 //! A request either commits, yielding the changes for the disk, or rolls back. It never touches
 //! the disk itself and knows nothing about the objects' meaning.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 
 use serde_json::Value;
+
+use super::kind::{EVERYWHERE, Kind, Naming, Row};
 
 /// One changed row, for the disk: `None` means it is gone.
 pub struct Change {
@@ -17,18 +20,6 @@ pub struct Change {
     pub row: Option<(i64, String)>,
 }
 
-#[derive(Clone)]
-struct Row {
-    seq: i64,
-    json: Value,
-}
-
-#[derive(Default)]
-struct Kind {
-    rows: HashMap<String, Row>,
-    order: BTreeMap<i64, String>,
-}
-
 /// The objects.
 #[derive(Default)]
 pub struct Store {
@@ -36,6 +27,7 @@ pub struct Store {
     journal: Journal,
     aside: Vec<Journal>,
     next_seq: i64,
+    touched: HashSet<(String, String)>,
 }
 
 /// What rows were before they were changed.
@@ -50,54 +42,109 @@ impl Store {
 
     /// The object, if there is one.
     pub fn get(&self, kind: &str, id: &str) -> Option<&Value> {
-        self.kinds.get(kind)?.rows.get(id).map(|row| &row.json)
+        self.kinds.get(kind)?.get(id)
+    }
+
+    /// The object's place in the order of creation, if there is one.
+    pub fn place_of(&self, kind: &str, id: &str) -> Option<i64> {
+        self.kinds.get(kind)?.place(id)
     }
 
     /// Writes an object, new or known.
     pub fn put(&mut self, kind: &str, id: &str, json: Value) {
-        let old = self.row(kind, id);
-        let seq = old.as_ref().map(|row| row.seq).unwrap_or(self.next_seq);
+        let seq = self.place_of(kind, id).unwrap_or(self.next_seq);
         self.next_seq = self.next_seq.max(seq + 1);
+        let old = self.place(kind, id, Some(Row { seq, json }));
         self.journal.entry((kind.to_owned(), id.to_owned())).or_insert(old);
-        self.place(kind, id, Some(Row { seq, json }));
     }
 
     /// Removes an object.
     pub fn remove(&mut self, kind: &str, id: &str) {
-        let old = self.row(kind, id);
+        let old = self.place(kind, id, None);
         self.journal.entry((kind.to_owned(), id.to_owned())).or_insert(old);
-        self.place(kind, id, None);
     }
 
     /// Every object of a kind, newest first.
     pub fn newest<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-        let found = self.kinds.get(kind);
-        found.into_iter().flat_map(|kind| {
-            let ids = kind.order.values().rev();
-            ids.filter_map(|id| kind.rows.get(id).map(|row| &row.json))
-        })
+        self.oldest(kind).rev()
     }
 
     /// Every object of a kind, oldest first.
-    pub fn oldest<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-        let found = self.kinds.get(kind);
-        found.into_iter().flat_map(|kind| {
-            let ids = kind.order.values();
-            ids.filter_map(|id| kind.rows.get(id).map(|row| &row.json))
-        })
+    pub fn oldest<'a>(
+        &'a self,
+        kind: &str,
+    ) -> impl DoubleEndedIterator<Item = &'a Value> + use<'a> {
+        let kind = self.kinds.get(kind);
+        kind.into_iter().flat_map(|kind| kind.all(None, EVERYWHERE))
+    }
+
+    /// The objects of a kind with this text in a field, newest first.
+    pub fn newest_by<'a>(
+        &'a self,
+        kind: &str,
+        field: &str,
+        text: &str,
+    ) -> impl Iterator<Item = &'a Value> + use<'a> {
+        self.oldest_by(kind, field, text).rev()
+    }
+
+    /// The objects of a kind with this text in a field, oldest first.
+    pub fn oldest_by<'a>(
+        &'a self,
+        kind: &str,
+        field: &str,
+        text: &str,
+    ) -> impl DoubleEndedIterator<Item = &'a Value> + use<'a> {
+        let found = self.kinds.get(kind).map(|kind| kind.all(Some((field, text)), EVERYWHERE));
+        found.into_iter().flatten()
+    }
+
+    /// Those of a kind that were made before this object, newest first; before now where none is
+    /// named.
+    pub fn before<'a>(
+        &'a self,
+        kind: &str,
+        naming: Naming<'_>,
+        id: Option<&str>,
+    ) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let end = match id {
+            Some(id) => Bound::Excluded(self.place_of(kind, id).unwrap_or_default()),
+            None => Bound::Unbounded,
+        };
+        let found = self.kinds.get(kind).map(|kind| kind.all(naming, (Bound::Unbounded, end)));
+        found.into_iter().flatten().rev()
+    }
+
+    /// Those of a kind that were made after this object, oldest first.
+    pub fn after<'a>(
+        &'a self,
+        kind: &str,
+        naming: Naming<'_>,
+        id: &str,
+    ) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let begin = Bound::Excluded(self.place_of(kind, id).unwrap_or(i64::MAX));
+        let found = self.kinds.get(kind).map(|kind| kind.all(naming, (begin, Bound::Unbounded)));
+        found.into_iter().flatten()
     }
 
     /// How many objects of each kind there are.
     pub fn counts(&self) -> BTreeMap<String, usize> {
-        let all = self.kinds.iter().map(|(name, kind)| (name.clone(), kind.rows.len()));
+        let all = self.kinds.iter().map(|(name, kind)| (name.clone(), kind.len()));
         all.collect()
+    }
+
+    /// The kinds and ids of everything that was written, removed or taken back since this was
+    /// asked before.
+    pub fn take_touched(&mut self) -> HashSet<(String, String)> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Ends the request; yields what the disk must learn.
     pub fn commit(&mut self) -> Vec<Change> {
         let journal = std::mem::take(&mut self.journal);
         let changes = journal.into_keys().map(|(kind, id)| {
-            let row = self.row(&kind, &id).map(|row| (row.seq, row.json.to_string()));
+            let json = self.get(&kind, &id).map(Value::to_string);
+            let row = self.place_of(&kind, &id).zip(json);
             Change { kind, id, row }
         });
         changes.collect()
@@ -138,19 +185,10 @@ impl Store {
         *self = Store::default();
     }
 
-    fn row(&self, kind: &str, id: &str) -> Option<Row> {
-        self.kinds.get(kind)?.rows.get(id).cloned()
-    }
-
-    fn place(&mut self, kind: &str, id: &str, row: Option<Row>) {
-        let known = self.kinds.entry(kind.to_owned()).or_default();
-        if let Some(old) = known.rows.remove(id) {
-            known.order.remove(&old.seq);
-        }
-        if let Some(row) = row {
-            known.order.insert(row.seq, id.to_owned());
-            known.rows.insert(id.to_owned(), row);
-        }
+    /// The one place where an object changes; answers what it was.
+    fn place(&mut self, kind: &str, id: &str, row: Option<Row>) -> Option<Row> {
+        self.touched.insert((kind.to_owned(), id.to_owned()));
+        self.kinds.entry(kind.to_owned()).or_default().set(id, row)
     }
 }
 
@@ -172,6 +210,31 @@ mod tests {
         assert_eq!(store.get("a", "1"), Some(&json!({"n": 1})));
         assert!(store.get("a", "2").is_none());
         assert_eq!(store.commit().len(), 1);
+    }
+
+    #[test]
+    fn what_was_made_around_an_object_is_found_and_what_changed_is_told() {
+        let mut store = Store::default();
+        for (id, customer) in [("1", "x"), ("2", "y"), ("3", "x"), ("4", "x")] {
+            store.put("a", id, json!({"id": id, "customer": customer}));
+        }
+        let ids = |found: Vec<&Value>| -> String {
+            found.into_iter().filter_map(|object| object["id"].as_str()).collect()
+        };
+        let of_x = Some(("customer", "x"));
+        assert_eq!(ids(store.before("a", of_x, Some("4")).collect()), "31");
+        assert_eq!(ids(store.before("a", None, Some("4")).collect()), "321");
+        assert_eq!(ids(store.before("a", of_x, None).collect()), "431");
+        assert_eq!(ids(store.after("a", of_x, "1").collect()), "34");
+        assert_eq!(ids(store.newest_by("a", "customer", "x").collect()), "431");
+        assert_eq!(ids(store.oldest_by("a", "customer", "z").collect()), "");
+        store.commit();
+        assert_eq!(store.take_touched().len(), 4);
+        store.put("a", "2", json!({"id": "2", "customer": "x"}));
+        store.rollback();
+        assert_eq!(ids(store.newest_by("a", "customer", "x").collect()), "431");
+        assert_eq!(store.take_touched().len(), 1, "what was taken back changed twice");
+        assert!(store.take_touched().is_empty());
     }
 
     #[test]

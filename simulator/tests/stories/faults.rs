@@ -264,5 +264,6 @@ async fn more_calls_a_second_than_allowed_are_refused_and_counted() {
     let settings = bench.http.get(format!("{}/_sim/settings", bench.url)).send().await;
     let settings: Value = settings.expect("an answer").json().await.expect("JSON");
     assert_eq!(settings["rate_limited"], json!(refused));
+    assert_eq!(settings["calls"], json!(12 - refused), "the others were answered");
     bench.end().await;
 }

@@ -15,6 +15,7 @@ struct Back {
 struct Grant {
     id: String,
     amount: i64,
+    remaining: i64,
     held: i64,
     clawed_back: i64,
     claw_debt: i64,
@@ -37,7 +38,8 @@ async fn check_one(db: &Db, back: &Back, broken: &mut Vec<String>) {
     let payment = &back.payment;
     let given = sum(db, GIVEN, payment).await;
     let lost = sum(db, LOST, payment).await;
-    let text = "select id, amount, held, clawed_back, claw_debt, claw_target,
+    let withheld = sum(db, WITHHELD, payment).await > 0;
+    let text = "select id, amount, remaining, held, clawed_back, claw_debt, claw_target,
              frozen_at is not null as is_frozen
          from grants where payment = $1";
     let grants: Vec<Grant> = db.all(sql(text).bind(payment)).await.expect("read");
@@ -58,7 +60,9 @@ async fn check_one(db: &Db, back: &Back, broken: &mut Vec<String>) {
             let (id, target) = (&grant.id, grant.claw_target);
             broken.push(format!("I10: {taken} was taken of {id}, to be taken is {target}"));
         }
-        if grant.is_frozen != back.frozen {
+        // What is over needs no keeping.
+        let waits = back.frozen || (withheld && grant.remaining + grant.held > 0);
+        if grant.is_frozen != waits && !(withheld && grant.is_frozen) {
             broken.push(format!("E11: {} is frozen or not as its payment", grant.id));
         }
     }
@@ -79,6 +83,10 @@ const LOST: &str = "select cast(coalesce(sum(amount), 0) as bigint) from dispute
 
 const OPEN: &str = "select count(*) from disputes
      where payment = $1 and status in ('needs_response', 'under_review')";
+
+const WITHHELD: &str = "select count(*) from money_backs b
+     join customers c on c.customer_id = b.customer_id
+     where b.payment = $1 and c.deleted_at is not null and c.released_at is null";
 
 async fn sum(db: &Db, text: &'static str, payment: &str) -> i64 {
     db.one::<(i64,)>(sql(text).bind(payment)).await.expect("read").0

@@ -56,10 +56,15 @@ const RULES: [(&str, &str); 8] = [
          where s.lined <> coalesce(l.total, 0)",
     ),
     (
-        "the lines of a sum say what it is, rounded once, half up",
-        "select min(id) from billed_lines group by org_id, subject, kind, meter, period_start
-         having sum(amount) * 1000000 > sum(billed) + 500000
-             or sum(amount) * 1000000 <= sum(billed) - 500000",
+        "the lines of a sum say what it is, rounded once, half up, to what its currency allows",
+        "select min(id) from (
+             select b.*, case when currency in ('bhd', 'jod', 'kwd', 'omr', 'tnd') then 10
+                 when currency in ('isk', 'ugx') then 100 else 1 end as step
+             from billed_lines b) lines
+         group by org_id, subject, kind, meter, period_start, step
+         having sum(amount) * 1000000 > sum(billed) + 500000 * step
+             or sum(amount) * 1000000 <= sum(billed) - 500000 * step
+             or sum(amount % step) <> 0",
     ),
     (
         "an item stands for one line",
@@ -67,10 +72,11 @@ const RULES: [(&str, &str); 8] = [
          group by item_id having count(*) > 1",
     ),
     (
-        "a line is posted as an item, unless it says nothing",
+        "a line is posted as an item, unless it says nothing or somebody invoiced it by hand",
         "select id from billed_lines
-         where (posted_at is null and item_id is not null)
-             or (posted_at is not null and amount <> 0 and item_id is null)
+         where (posted_at is null and (item_id is not null or settled_by is not null))
+             or (posted_at is not null and amount <> 0 and item_id is null and settled_by is null)
+             or (item_id is not null and settled_by is not null)
              or (amount = 0 and (posted_at is null or item_id is not null))",
     ),
 ];

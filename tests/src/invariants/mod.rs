@@ -23,7 +23,7 @@ pub async fn invariants(db: &Db) -> Vec<String> {
 }
 
 /// Each is one statement that answers what breaks it.
-const RULES: [(&str, &str); 16] = [
+const RULES: [(&str, &str); 17] = [
     (
         "I4 the parts of open holds make up what a wallet holds",
         "select wallets.org_id from wallets
@@ -83,6 +83,14 @@ const RULES: [(&str, &str); 16] = [
         "select id from grants
          where clawed_back > amount or claw_target > amount or claw_debt < 0
              or clawed_back + claw_debt > claw_target",
+    ),
+    (
+        "B20 what was paid through a deleted customer waits",
+        "select g.id from grants g join customers c
+             on c.customer_id in (select customer_id from payments where payment_id = g.source_ref)
+             or c.customer_id in (select customer_id from invoices where invoice_id = g.payment)
+         where c.deleted_at is not null and c.released_at is null
+             and g.frozen_at is null and g.remaining + g.held > 0",
     ),
     (
         "I11 an alert is told once",

@@ -18,6 +18,10 @@ pub fn all() -> Vec<Life> {
             name: "has a pack refunded in parts",
             acts: vec![buys(), refunds(300), refunds(200), Waits(DAY), refunds(500)],
         },
+        Life {
+            name: "has a pack and is deleted as a customer",
+            acts: vec![buys(), Waits(DAY), leaves(), Waits(DAY)],
+        },
         failed_refund(),
         disputed("wins a dispute", "won"),
         disputed("loses a dispute", "lost"),
@@ -41,6 +45,10 @@ pub fn by_api() -> Vec<Life> {
 
 fn buys() -> Act {
     Does(|scene| Box::pin(async move { scene.buy(PACK, GOOD).await }))
+}
+
+fn leaves() -> Act {
+    Does(|scene| Box::pin(async move { scene.delete_customer().await }))
 }
 
 /// A part of the pack's price.

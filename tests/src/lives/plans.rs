@@ -6,6 +6,7 @@ use Act::{Does, Waits};
 const PRO: &str = "turnpike_pro_month";
 const TEAM: &str = "turnpike_team_month";
 const YEAR: &str = "turnpike_pro_year";
+const TEAM_YEAR: &str = "turnpike_team_year";
 
 /// Lives with a plan.
 pub fn all() -> Vec<Life> {
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Life> {
             name: "tries and leaves",
             acts: vec![tries(), Waits(DAY), leaves(), Waits(14 * DAY)],
         },
+        refunded_year(),
         upgrade(),
         downgrade(),
         portal_changes(),
@@ -52,6 +54,19 @@ fn leaves() -> Act {
 /// Past the end of the longest month.
 fn renews() -> Act {
     Waits(32 * DAY)
+}
+
+fn refunded_year() -> Life {
+    let up = Does(|scene| Box::pin(async move { scene.switch(TEAM_YEAR).await }));
+    let back = Does(|scene| {
+        Box::pin(async move {
+            let first = scene.id("first").to_owned();
+            scene.payment_of(&first).await;
+            scene.refund(14_500).await;
+        })
+    });
+    let acts = vec![yearly(), Waits(40 * DAY), up, Waits(31 * DAY), back, Waits(31 * DAY)];
+    Life { name: "subscribes for a year, moves up and is given half of it back", acts }
 }
 
 fn upgrade() -> Life {

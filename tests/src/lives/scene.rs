@@ -69,6 +69,12 @@ impl Scene {
         id
     }
 
+    /// Somebody deletes the customer in Stripe's dashboard.
+    pub async fn delete_customer(&mut self) {
+        let customer = self.customer().await;
+        self.stripe.delete(&format!("customers/{customer}"), &[]).await;
+    }
+
     /// Makes this card the one that everything is charged to from now on.
     pub async fn use_card(&mut self, token: &str) {
         let customer = self.customer().await;

@@ -7,8 +7,9 @@ use syn::visit::{self, Visit};
 use super::source::{self, none};
 
 /// What a server function may begin with: `session::require(Permission::…)` for those who are
-/// signed in and may, `session::anyone()` for what is meant for everybody.
-const WATCHMEN: [&str; 2] = ["require", "anyone"];
+/// signed in and may, `session::operator()` for those who look after the installation,
+/// `session::anyone()` for what is meant for everybody.
+const WATCHMEN: [&str; 3] = ["require", "operator", "anyone"];
 
 #[test]
 fn every_server_function_begins_by_naming_who_may_call_it() {
@@ -19,8 +20,9 @@ fn every_server_function_begins_by_naming_who_may_call_it() {
     }
     assert!(doors.count > 5, "the server functions were not found");
     none(
-        "A server function is a public address. Its first statement calls session::require(…), or \
-         session::anyone() where strangers are welcome:",
+        "A server function is a public address. Its first statement calls session::require(…), \
+         session::operator() in the operators' view, or session::anyone() where strangers are \
+         welcome:",
         doors.open,
     );
 }

@@ -30,8 +30,8 @@ const fn room(name: &'static str, calls: &'static [&'static str]) -> Room {
 pub const LAYERS: [&[Room]; 6] = [
     &[
         room("audit", &[]),
-        room("findings", &[]),
-        room("jobs", &[]),
+        room("findings", &["audit"]),
+        room("jobs", &["audit"]),
         Room { name: "mail", calls: &["jobs"], up: &[WORKFLOW] },
     ],
     &[
@@ -75,6 +75,7 @@ pub const LAYERS: [&[Room]; 6] = [
         },
     ],
     &[
+        room("closing", &["api_keys", "audit", "autorecharge", "credits", "orgs"]),
         Room {
             name: "contracts",
             calls: &["audit", "credits", "entitlements", "orgs"],
@@ -82,7 +83,17 @@ pub const LAYERS: [&[Room]; 6] = [
         },
         Room {
             name: "customers",
-            calls: &["autorecharge", "catalog", "mail", "notices", "orgs", "stripe"],
+            calls: &[
+                "audit",
+                "autorecharge",
+                "catalog",
+                "credits",
+                "findings",
+                "mail",
+                "notices",
+                "orgs",
+                "stripe",
+            ],
             up: &[WORKFLOW],
         },
         Room {
@@ -133,6 +144,7 @@ pub const LAYERS: [&[Room]; 6] = [
                 "catalog",
                 "credits",
                 "customers",
+                "findings",
                 "gate",
                 "jobs",
                 "mail",
@@ -146,6 +158,7 @@ pub const LAYERS: [&[Room]; 6] = [
         Room {
             name: "webhooks",
             calls: &[
+                "audit",
                 "catalog",
                 "customers",
                 "findings",
@@ -189,7 +202,7 @@ pub const LAYERS: [&[Room]; 6] = [
     ],
     &[
         room("engine", &["api_keys", "gate", "mail", "rates", "stripe"]),
-        room("demo", &["auth", "engine", "gate"]),
+        room("demo", &["audit", "auth", "engine", "gate"]),
         room(
             "http",
             &[

@@ -57,6 +57,8 @@ pub struct Grant {
     pub expires: Option<Tick>,
     /// What can still be spent of it.
     pub left: i64,
+    /// Whether it pays a debt as soon as it may be spent.
+    pub waits: bool,
 }
 
 /// So much of one grant.
@@ -158,6 +160,13 @@ impl Wallet {
         for grant in &mut self.grants {
             if grant.expires.is_some_and(|expires| expires < now) {
                 grant.left = 0;
+            }
+        }
+        for grant in self.grants.iter_mut().filter(|grant| grant.has_begun(now)) {
+            if std::mem::take(&mut grant.waits) {
+                let paid = self.debt.min(grant.left);
+                self.debt -= paid;
+                grant.left -= paid;
             }
         }
     }

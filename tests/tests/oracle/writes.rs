@@ -33,10 +33,11 @@ impl Wallet {
             Source::Contract => 40,
             _ => 50,
         };
-        // What was bought pays a debt, unless it cannot be spent yet.
-        let pays_debt = matches!(source, Source::Pack | Source::Contract) && starts.is_none();
+        // What was bought pays a debt, but not before it can be spent.
+        let bought = matches!(source, Source::Pack | Source::Contract);
+        let (pays_debt, waits) = (bought && starts.is_none(), bought && starts.is_some());
         let (id, starts, expires) = (names.id.clone(), *starts, *expires);
-        self.put_in(Grant { id, priority, starts, expires, left: *credits }, pays_debt);
+        self.put_in(Grant { id, priority, starts, expires, left: *credits, waits }, pays_debt);
         Outcome::Given(true)
     }
 
@@ -226,7 +227,8 @@ impl Wallet {
             });
             let id = unknown.next().map_or("a grant nobody made", |(id, _)| id).to_owned();
             let (starts, left) = (None, used.debt - owed);
-            self.put_in(Grant { id, priority: 50, starts, expires: None, left }, false);
+            let grant = Grant { id, priority: 50, starts, expires: None, left, waits: false };
+            self.put_in(grant, false);
         }
         if used.month == self.month {
             self.used -= used.credits;

@@ -2,6 +2,7 @@
 //! are missing, older shapes, words that nobody knows, and a page of somebody in between.
 
 use serde_json::{Value, json};
+use server::audit::Actor;
 use server::db::sql;
 use server::findings::{self, Finding};
 use server::webhooks::{self, process_due};
@@ -175,7 +176,7 @@ async fn an_answer_without_what_is_needed_is_set_aside_told_and_done_when_it_is_
         wire.mend();
         let mut tx = world.engine.db.begin().await.expect("a transaction");
         let now = world.engine.clock.now();
-        assert!(webhooks::replay_failed(&mut tx, now).await.expect("replayed") > 0);
+        assert!(webhooks::replay_failed(&mut tx, &Actor::System, now).await.expect("replayed") > 0);
         tx.commit().await.expect("committed");
         until_nothing_is_tried(&world).await;
         assert_eq!(shop.standing().await.0, "2500", "{told}");

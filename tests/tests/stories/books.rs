@@ -301,6 +301,9 @@ async fn one_key_grants_by_hand_to_each_of_two_orgs() {
         let known = known.expect("a grant");
         assert_eq!((known.org_id.as_str(), known.amount), (org, credits_of(amount)));
         assert!(known.ended_at.is_some());
+        let text = "select actor_id from audits where action = 'wallet.grant' and org_id = $1";
+        let told: Vec<(String,)> = world.engine.db.all(sql(text).bind(org)).await.expect("read");
+        assert_eq!(told, [("Olga".to_owned(),)]);
     }
     world.end().await;
 }
@@ -346,19 +349,9 @@ async fn adjust(engine: &Engine, wanted: Adjustment) -> Result<Adjusted> {
 
 /// What the command `grant` does.
 async fn grant(engine: &Engine, org_id: &str, amount: i64, key: &str) -> Result<Option<String>> {
-    let new = NewGrant {
-        org_id: org_id.to_owned(),
-        source: Source::Manual,
-        source_ref: credits::manual_ref(org_id, key),
-        amount: credits_of(amount),
-        effective_at: None,
-        expires_at: None,
-        payment: None,
-        actor: olga(),
-        reason: "sorry".to_owned(),
-    };
+    let new = Adjustment { reason: "sorry".to_owned(), ..wanted(org_id, amount, key) };
     let mut tx = engine.db.begin().await?;
-    let made = credits::grant(&mut tx, new, engine.clock.now()).await?;
+    let made = credits::grant_by_hand(&mut tx, new, engine.clock.now()).await?;
     tx.commit().await?;
     Ok(made)
 }

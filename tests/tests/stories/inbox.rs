@@ -3,6 +3,7 @@
 
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
+use server::audit::Actor;
 use server::db::sql;
 use server::findings::{self, Finding};
 use server::stripe::inbox;
@@ -79,7 +80,9 @@ async fn replaying_the_whole_inbox_changes_nothing() {
     assert!(ids.len() > 8, "a purchase is told by many events: {}", ids.len());
     let mut tx = world.engine.db.begin().await.expect("a transaction");
     for (id,) in ids.iter().rev() {
-        webhooks::replay(&mut tx, id, world.engine.clock.now()).await.expect("replayed");
+        webhooks::replay(&mut tx, id, &Actor::System, world.engine.clock.now())
+            .await
+            .expect("replayed");
     }
     tx.commit().await.expect("committed");
     world.settle().await;
@@ -271,7 +274,7 @@ async fn an_event_that_can_never_succeed_is_found_and_goes_when_it_is_replayed()
     assert_eq!((found[0].kind.as_str(), found[0].subject.as_str()), (webhooks::DEAD, &*plan));
     world.control("faults", json!({ "api": null })).await;
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    let put_back = webhooks::replay_failed(&mut tx, world.engine.clock.now()).await;
+    let put_back = webhooks::replay_failed(&mut tx, &Actor::System, world.engine.clock.now()).await;
     tx.commit().await.expect("committed");
     assert_eq!(put_back.expect("replayed"), 1);
     process_due(&world.engine, 100).await.expect("works");
@@ -299,7 +302,8 @@ async fn events_of_the_other_mode_are_kept_without_effect_and_found() {
     let rows: Vec<(String,)> = world.rows(sql("select subscription_id from subscriptions")).await;
     assert!(rows.is_empty());
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    let replayed = webhooks::replay(&mut tx, "evt_live", world.engine.clock.now()).await;
+    let replayed =
+        webhooks::replay(&mut tx, "evt_live", &Actor::System, world.engine.clock.now()).await;
     assert!(replayed.is_err(), "it can never be acted on here");
     drop(tx);
     world.end().await;

@@ -2,6 +2,7 @@
 //! types that a newer version knows, buyers from a link, other products, and outages.
 
 use serde_json::{Value, json};
+use server::audit::Actor;
 use server::db::sql;
 use server::findings;
 use server::reconciliation;
@@ -137,7 +138,9 @@ async fn a_type_that_nobody_knew_is_kept_and_acted_on_after_an_upgrade() {
     let told = event("evt_new", "bill.settled", object);
     assert_eq!(deliver(&world, &told).await, 200);
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    webhooks::replay(&mut tx, "evt_new", world.engine.clock.now()).await.expect("replayed");
+    webhooks::replay(&mut tx, "evt_new", &Actor::System, world.engine.clock.now())
+        .await
+        .expect("replayed");
     tx.commit().await.expect("committed");
     process_due(&world.engine, 100).await.expect("works");
     let status = async || {
@@ -150,7 +153,9 @@ async fn a_type_that_nobody_knew_is_kept_and_acted_on_after_an_upgrade() {
     let upgrade = "update stripe_events set type = 'invoice.paid' where id = 'evt_new'";
     assert_eq!(world.tamper(sql(upgrade)).await, 1);
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    webhooks::replay(&mut tx, "evt_new", world.engine.clock.now()).await.expect("replayed");
+    webhooks::replay(&mut tx, "evt_new", &Actor::System, world.engine.clock.now())
+        .await
+        .expect("replayed");
     tx.commit().await.expect("committed");
     process_due(&world.engine, 100).await.expect("works");
     assert_eq!(status().await, "processed");

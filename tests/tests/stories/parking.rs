@@ -5,7 +5,7 @@ use server::audit::Actor;
 use server::credits::{self, Disagreement, Source};
 use server::db::sql;
 use server::gate;
-use tests::World;
+use tests::{Program, World};
 
 use crate::calls::{
     batch, capture_of, extend, held, hold, hold_with, id, item_codes, release, reverse, said,
@@ -147,6 +147,49 @@ async fn the_worker_looks_at_the_books_every_day() {
     assert!(repair(&world, &program.org_id).await.is_empty());
     uses(&program, "c", "text", 90).await;
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_balances_of_a_statement_are_rebuilt_too() {
+    // F1, F5
+    let world = World::with_free(0).await;
+    let program = world.program("Shown", 100).await;
+    let org = program.org_id.as_str();
+    uses(&program, "a", "text", 10).await;
+    // A balance that is wrong before anybody looks is told to what is booked after it.
+    let text = "update wallets set available = available + 7000000 where org_id = $1";
+    world.tamper(sql(text).bind(org)).await;
+    uses(&program, "b", "text", 10).await;
+    assert!(!audit(&world, Some(org)).await.is_empty());
+    world.give(org, 50, "while it is parked").await;
+    assert_eq!(shown(&program).await, ["137", "87", "90", "100"]);
+    assert!(repair(&world, org).await.is_empty());
+    assert_eq!(shown(&program).await, ["130", "80", "90", "100"]);
+    // What a statement shows is looked at by itself, and the operation that is wrong is named.
+    let named = "select id from operations where org_id = $1 and seq = 3";
+    let (third,): (String,) = world.rows(sql(named).bind(org)).await.remove(0);
+    for (column, says) in [
+        ("available_change", "what an operation changed must be what its entries sum to"),
+        ("available_after", "the credits after an operation must be those before it"),
+        ("held_after", "the held credits after an operation must be those before it"),
+    ] {
+        let text = format!("update operations set {column} = {column} + 1 where id = $1");
+        world.tamper(sql(text).bind(&third)).await;
+        let found = audit(&world, Some(org)).await;
+        let told = |one: &Disagreement| one.subject == third && one.message.starts_with(says);
+        assert!(found.iter().any(told) && found.len() <= 2, "{column}: {found:?}");
+        assert!(repair(&world, org).await.is_empty(), "{column}");
+        assert_eq!(shown(&program).await, ["130", "80", "90", "100"], "{column}");
+    }
+    uses(&program, "c", "text", 130).await;
+    world.end().await;
+}
+
+/// The balance after each movement, newest first.
+async fn shown(program: &Program) -> Vec<String> {
+    let ledger = program.get("ledger").await.body;
+    let movements = ledger["data"].as_array().expect("a list").iter();
+    movements.map(|one| one["balance"].as_str().expect("credits").to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

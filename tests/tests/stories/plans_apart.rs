@@ -83,14 +83,101 @@ async fn a_deleted_customer_has_no_plan_any_more_but_keeps_its_ledger_and_may_co
     world.settle().await;
     assert_eq!(
         (shop.standing().await.0.as_str(), tier(&world, &shop.org_id).await.as_str()),
-        ("500", "free")
+        ("0", "free")
     );
     let ledger = shop.program.get("ledger").await.body;
     assert!(ledger["data"].as_array().is_some_and(|rows| rows.len() >= 3), "{ledger}");
-    assert_eq!(shop.program.consume("b", "text", 1).await.status, 200);
+    let refused = shop.program.consume("b", "text", 1).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (402, "insufficient_credits"));
     let mut again = Shop::open(&world, "returned").await;
     again.subscribe(&world, PRO).await;
     assert_eq!(again.standing().await.0, "2000");
+    world.end().await;
+}
+
+/// Lets one subscription be charged to a card that fails, and the others to theirs.
+async fn fail(shop: &mut Shop, plan: &str) {
+    let customer = shop.scene.customer().await;
+    let path = "payment_methods/pm_card_chargeCustomerFail/attach";
+    let card = shop.scene.stripe.post(path, &[("customer", &customer)]).await;
+    let card = card["id"].as_str().expect("an id");
+    let fields = [("default_payment_method", card)];
+    shop.scene.stripe.post(&format!("subscriptions/{plan}"), &fields).await;
+}
+
+/// What refuses an org's use, not lifted yet.
+async fn blocks(world: &World, shop: &Shop) -> Vec<(String, String)> {
+    let text = "select kind, subject from blocks where org_id = $1 and lifted_at is null";
+    world.rows(sql(text).bind(&shop.org_id)).await
+}
+
+/// An org with two plans, Pro and Team, whose periods turned: one of them could not be paid, and
+/// its grace is over. Answers the shop, the unpaid subscription and the paid one.
+async fn one_of_two_unpaid(world: &World, unpaid: &str) -> (Shop, String, String) {
+    let mut shop = Shop::open(world, "two").await;
+    let mut plans = Vec::new();
+    for lookup in [PRO, TEAM] {
+        shop.subscribe(world, lookup).await;
+        plans.push(shop.scene.id("plan").to_owned());
+    }
+    if unpaid == PRO {
+        plans.reverse();
+    }
+    let (paid, failing) = (plans.remove(0), plans.remove(0));
+    fail(&mut shop, &failing).await;
+    world.advance(31 * DAY).await;
+    world.advance(2 * 3_600).await;
+    assert_eq!(blocks(world, &shop).await, [("past_due".to_owned(), failing.clone())]);
+    assert_eq!(shop.program.consume("grace", "text", 1).await.status, 200, "within the grace");
+    world.advance(4 * DAY).await;
+    (shop, failing, paid)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_past_its_grace_refuses_debits_beside_a_paid_one_until_it_is_cancelled() {
+    // B13, B15
+    for (unpaid, name, keys) in [(TEAM, "Team", 10), (PRO, "Pro", 50)] {
+        let world = World::with(WorldOptions::nothing_free()).await;
+        let (shop, failing, paid) = one_of_two_unpaid(&world, unpaid).await;
+        let refused = shop.program.consume("a", "text", 1).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (402, "payment_past_due"));
+        // What the paid one allows is still there, and nothing of the other.
+        let entitled = shop.program.get("entitlements").await.body;
+        assert_eq!(entitled["limits"]["keys"], keys, "{unpaid}: {entitled}");
+        let sources = entitled["sources"].as_array().expect("a list");
+        assert!(sources.iter().all(|one| one["source_name"] != name), "{unpaid}: {entitled}");
+        // The renewal of the paid one came after the block, and so does another look at it.
+        let claim = server::stripe::inbox::Claim::default();
+        let looked = server::subscriptions::sync::subscription(&world.engine, &paid, &claim).await;
+        looked.expect("looked at");
+        assert_eq!(blocks(&world, &shop).await, [("past_due".to_owned(), failing.clone())]);
+        shop.scene.stripe.delete(&format!("subscriptions/{failing}"), &[]).await;
+        world.settle().await;
+        assert!(blocks(&world, &shop).await.is_empty(), "no block outlives its plan");
+        assert_eq!(shop.program.consume("b", "text", 1).await.status, 200);
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_the_paid_plan_lifts_nothing_and_paying_the_other_lifts_its_block() {
+    // B13, B15
+    let world = World::with(WorldOptions::nothing_free()).await;
+    let (mut shop, failing, paid) = one_of_two_unpaid(&world, PRO).await;
+    shop.scene.stripe.delete(&format!("subscriptions/{paid}"), &[]).await;
+    world.settle().await;
+    assert_eq!(blocks(&world, &shop).await, [("past_due".to_owned(), failing)]);
+    let refused = shop.program.consume("a", "text", 1).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (402, "payment_past_due"));
+    // Only what is free is left of it.
+    assert_eq!(shop.program.get("entitlements").await.body["limits"]["keys"], 2);
+    shop.scene.use_card("pm_card_visa").await;
+    shop.scene.pay_open().await;
+    world.settle().await;
+    assert!(blocks(&world, &shop).await.is_empty());
+    assert_eq!(shop.standing().await.0, "2000", "its month, once it was paid");
+    assert_eq!(shop.program.get("entitlements").await.body["limits"]["keys"], 10);
+    assert_eq!(shop.program.consume("b", "text", 1).await.status, 200);
     world.end().await;
 }
 

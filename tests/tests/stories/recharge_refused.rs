@@ -211,6 +211,17 @@ async fn the_billing_page_switches_it_on_and_off_and_says_what_is_wrong_under_th
     few.must_say("must be a decimal number");
     assert_eq!(few.form("save_recharge").value("threshold"), Some("few"), "what was typed stays");
     save("0", &pack, "50").await.must_say("The threshold is more than 0");
+    let all = save("-5", "price_unknown", "12,50").await;
+    for (field, says) in [
+        ("threshold", "more than 0"),
+        ("pack", "Choose one of the packs"),
+        ("monthly_max", "such as 100 or 1,250.50"),
+    ] {
+        let told = all.find(&format!("#recharge [data-error-for={field}]")).unwrap_or_default();
+        assert!(told.contains(says), "{field} says “{told}”");
+    }
+    let form = all.form("save_recharge");
+    assert_eq!((form.value("threshold"), form.value("monthly_max")), (Some("-5"), Some("12,50")));
     save("100", &pack, "12,50").await.must_say("Enter an amount such as 100 or 1,250.50.");
     save("100", &pack, "9.99").await.must_say("This is less than one pack costs");
     save("100", "price_unknown", "50").await.must_say("Choose one of the packs");

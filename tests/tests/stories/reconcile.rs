@@ -137,7 +137,9 @@ async fn credits_without_a_payment_are_found_and_never_taken_by_themselves() {
     assert_eq!((again.len(), &again[0].id), (1, &found[0].id));
     let mut tx = world.engine.db.begin().await.expect("a transaction");
     let now = world.engine.clock.now();
-    findings::dismiss(&mut tx, &found[0].id, "known to us", now).await.expect("dismissed");
+    findings::dismiss(&mut tx, &found[0].id, "known to us", &Actor::System, now)
+        .await
+        .expect("dismissed");
     tx.commit().await.expect("committed");
     assert!(open_findings(&world).await.is_empty());
 

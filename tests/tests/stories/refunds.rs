@@ -69,7 +69,7 @@ async fn a_refund_of_an_unused_pack_takes_all_of_it_and_says_so() {
     let news = shop.news(&world).await;
     assert_eq!(news.len(), 1, "{news:?}");
     assert!(news[0].1.contains("$10.00 was refunded"), "{news:?}");
-    assert!(news[0].1.contains("500 credits of that payment were taken back."), "{news:?}");
+    assert!(news[0].1.contains("We took back 500 credits of that payment."), "{news:?}");
     let page = ada.visit("/billing").await;
     page.must_say("Refunds and disputes");
     page.must_say("$10.00");
@@ -96,7 +96,7 @@ async fn what_was_spent_of_a_refunded_pack_is_owed_and_paid_from_the_next() {
     // 200 were left of it, 300 are owed, and the other pack is whole.
     assert_eq!(shop.standing().await, credits("500", "300"));
     let news = shop.news(&world).await;
-    assert!(news[0].1.contains("300 of them were spent already"), "{news:?}");
+    assert!(news[0].1.contains("300 of it was spent already"), "{news:?}");
     // What is given pays no debt; what is bought does.
     world.give(&shop.org_id, 50, "sorry").await;
     assert_eq!(shop.standing().await, credits("550", "300"));

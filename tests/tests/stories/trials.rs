@@ -155,3 +155,52 @@ async fn the_end_of_a_trial_is_told_although_the_event_that_says_so_is_lost() {
     assert_eq!(told(&world, &org, "trial_ending").await, 1);
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_is_moved_takes_its_credits_with_it() {
+    // B4
+    let world = trying().await;
+    let ada = world.sign_up("Ada").await;
+    let mut shop = Shop::of(&world, &ada).await;
+    let trial = [("subscription_data[trial_period_days]", "14")];
+    shop.scene.subscribe("turnpike_pro_month", &trial).await;
+    world.settle().await;
+    world.advance(10 * DAY).await;
+    let now = world.engine.clock.now() / server::clock::SECOND;
+    let ends_in = async |shop: &mut Shop, days: i64| {
+        let end = (now + days * DAY).to_string();
+        shop.scene.change(&[("trial_end", &end), ("proration_behavior", "none")]).await;
+        world.settle().await;
+        let text = "select expires_at from grants where org_id = $1 and source_kind = 'trial'";
+        let ends = world.rows::<(i64,)>(sql(text).bind(&shop.org_id)).await;
+        assert_eq!(ends, [((now + (days + 3) * DAY) * server::clock::SECOND,)], "with its grace");
+    };
+    ends_in(&mut shop, 60).await;
+    // Ended sooner again, but later than it first was.
+    ends_in(&mut shop, 20).await;
+    world.advance(10 * DAY).await;
+    assert_eq!(status(&world, &shop.org_id).await, "trialing");
+    assert_eq!(shop.standing().await.0, "300", "it is there to the end");
+    world.advance(11 * DAY).await;
+    assert_eq!(shop.standing().await.0, "2000");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pays_already_gets_no_credits_to_try() {
+    // B4: a trial in Stripe's dashboard is a way to give time away.
+    let world = trying().await;
+    let mut shop = Shop::open(&world, "pays").await;
+    shop.subscribe(&world, "turnpike_pro_month").await;
+    assert_eq!(shop.standing().await.0, "2000");
+    world.advance(5 * DAY).await;
+    let end = world.engine.clock.now() / server::clock::SECOND + 20 * DAY;
+    shop.scene.change(&[("trial_end", &end.to_string())]).await;
+    world.settle().await;
+    assert_eq!(status(&world, &shop.org_id).await, "trialing");
+    assert_eq!(shop.standing().await.0, "2000");
+    world.advance(21 * DAY).await;
+    assert_eq!(status(&world, &shop.org_id).await, "active");
+    assert_eq!(shop.standing().await.0, "2000");
+    world.end().await;
+}

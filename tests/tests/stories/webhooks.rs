@@ -3,6 +3,7 @@
 use hmac::{Hmac, Mac as _};
 use reqwest::StatusCode;
 use serde_json::json;
+use server::audit::Actor;
 use sha2::Sha256;
 use tests::{World, WorldOptions};
 
@@ -134,7 +135,7 @@ async fn a_poisoned_event_is_set_aside_in_the_end_and_holds_up_nobody() {
     assert_eq!(status(&world, "evt_poison").await, "dead");
     let mut tx = world.engine.db.begin().await.expect("a transaction");
     let time = world.engine.clock.now();
-    server::webhooks::replay(&mut tx, "evt_poison", time).await.expect("replayed");
+    server::webhooks::replay(&mut tx, "evt_poison", &Actor::System, time).await.expect("replayed");
     tx.commit().await.expect("committed");
     assert_eq!(status(&world, "evt_poison").await, "pending", "a person may try it again");
     world.end().await;

@@ -66,31 +66,41 @@ fn contract_view(contract: &Contract) -> AnyView {
 }
 
 fn coming_table(coming: &[Billed], rates: &RateCard) -> AnyView {
-    let rows: Vec<_> = coming
-        .iter()
-        .map(|one| {
-            let meter = rates.meters.get(&one.meter);
-            let label = meter.map_or_else(|| one.meter.clone(), |meter| meter.label.clone());
-            let what = match one.kind.as_str() {
-                "overage" => format!("{label}, past the included credits"),
-                _ => label,
-            };
-            view! {
-                <tr>
-                    <th scope="row">{what}</th>
-                    <td class="wide mute">{format::period(one.period_start, one.period_end)}</td>
-                    <td class="num strong">{money(one.amount(), &one.currency)}</td>
-                </tr>
-            }
-        })
-        .collect();
+    let rows = coming.iter().map(|one| {
+        let meter = rates.meters.get(&one.meter);
+        let label = meter.map_or_else(|| one.meter.clone(), |meter| meter.label.clone());
+        let what = match one.kind.as_str() {
+            "overage" => format!("{label}, past the included credits"),
+            _ => label,
+        };
+        let days = format::period(one.period_start, one.period_end);
+        let days = view! { <span class="mute">{days}</span> };
+        row(what, days.into_any(), money(one.amount(), &one.currency))
+    });
+    table("Used so far, for the next invoice", "Period (UTC)", rows.collect())
+}
+
+fn line_table(lines: &[BilledLine]) -> AnyView {
+    let rows = lines.iter().map(|line| {
+        let invoiced = line.invoice_id.is_some() || line.settled_by.is_some();
+        let on = match invoiced {
+            true => view! { <span class="badge ok">"Invoiced"</span> },
+            false => view! { <span class="badge">"Next invoice"</span> },
+        };
+        row(line.description.clone(), on.into_any(), money(line.amount, &line.currency))
+    });
+    table("Billed before", "Where", rows.collect())
+}
+
+/// What, something about it where there is room, and the amount.
+fn table(caption: &'static str, about: &'static str, rows: Vec<AnyView>) -> AnyView {
     view! {
         <table class="table">
-            <caption>"Used so far, for the next invoice"</caption>
+            <caption>{caption}</caption>
             <thead class="sr">
                 <tr>
                     <th scope="col">"What"</th>
-                    <th scope="col" class="wide">"Period (UTC)"</th>
+                    <th scope="col" class="wide">{about}</th>
                     <th scope="col" class="num">"Amount"</th>
                 </tr>
             </thead>
@@ -100,35 +110,13 @@ fn coming_table(coming: &[Billed], rates: &RateCard) -> AnyView {
     .into_any()
 }
 
-fn line_table(lines: &[BilledLine]) -> AnyView {
-    let rows: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let (class, on) = match &line.invoice_id {
-                Some(_) => ("badge ok", "Invoiced"),
-                None => ("badge", "Next invoice"),
-            };
-            view! {
-                <tr>
-                    <th scope="row">{line.description.clone()}</th>
-                    <td class="wide"><span class=class>{on}</span></td>
-                    <td class="num strong">{money(line.amount, &line.currency)}</td>
-                </tr>
-            }
-        })
-        .collect();
+fn row(what: String, about: AnyView, amount: String) -> AnyView {
     view! {
-        <table class="table">
-            <caption>"Billed before"</caption>
-            <thead class="sr">
-                <tr>
-                    <th scope="col">"What"</th>
-                    <th scope="col" class="wide">"Where"</th>
-                    <th scope="col" class="num">"Amount"</th>
-                </tr>
-            </thead>
-            <tbody>{rows}</tbody>
-        </table>
+        <tr>
+            <th scope="row">{what}</th>
+            <td class="wide">{about}</td>
+            <td class="num strong">{amount}</td>
+        </tr>
     }
     .into_any()
 }

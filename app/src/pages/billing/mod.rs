@@ -63,7 +63,7 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let backs = backs::card(&engine, &who.org_id).await?;
     let compare = view! { <a class="btn" href="/pricing">"Compare plans"</a> };
     let row = &standing.entitled.plan;
-    let bought = format::credits(standing.bought());
+    let bought = format::credits(standing.packs());
     Ok(view! {
         {layout::heading("Billing", plan::summary(current.as_ref(), row), compare.into_any())}
         {current.as_ref().and_then(Current::message).map(|message| {

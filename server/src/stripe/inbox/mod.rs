@@ -18,6 +18,10 @@ pub use claims::{
 };
 pub use intake::{Arrived, Intake};
 
+/// What [`Entry`] reads.
+const COLUMNS: &str = "id, type, status, object_id, customer_id, received_at, attempts, \
+     last_error, settled_at";
+
 /// The queue of everything about the catalog.
 const CATALOG: &str = "catalog";
 
@@ -123,36 +127,53 @@ pub async fn list(
     starting_after: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Entry>> {
-    let text = "select id, type, status, object_id, customer_id, received_at, attempts, \
-             last_error, settled_at
-         from stripe_events
-         where (status = $1 or ($1 = '' and status <> 'foreign'))
+    // The few that wait for a worker or for a person are found by an index of their own, however
+    // many there are of the others.
+    let few = match status {
+        Some("pending" | "unmatched") => "status in ('pending', 'unmatched') and",
+        Some("dead" | "mode_mismatch") => "status in ('dead', 'mode_mismatch') and",
+        _ => "",
+    };
+    let text = format!(
+        "select {COLUMNS} from stripe_events
+         where {few} (status = $1 or ($1 = '' and status <> 'foreign'))
          and ($2 = '' or received_at < (select received_at from stripe_events where id = $2)
               or (received_at = (select received_at from stripe_events where id = $2) and id < $2))
-         order by received_at desc, id desc limit $3";
+         order by received_at desc, id desc limit $3"
+    );
     let page = sql(text).bind(status.unwrap_or_default()).bind(starting_after.unwrap_or_default());
     db.all(page.bind(limit.clamp(1, 100))).await
 }
 
 /// One event, with what is kept of what it said.
 pub async fn find(db: &Db, id: &str) -> Result<(Entry, Option<String>)> {
-    let text = "select id, type, status, object_id, customer_id, received_at, attempts, \
-             last_error, settled_at
-         from stripe_events where id = $1";
+    let text = format!("select {COLUMNS} from stripe_events where id = $1");
     let entry: Option<Entry> = db.optional(sql(text).bind(id)).await?;
     let entry = entry.ok_or(Error::NotFound("The event"))?;
     let payload = sql("select payload from stripe_events where id = $1").bind(id);
     Ok((entry, db.one::<(Option<String>,)>(payload).await?.0))
 }
 
-/// Puts one event back to the beginning. What it did is not undone: doing it again changes nothing.
-pub async fn replay(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+/// How many events there are of each status that somebody has to see to: a worker or a person.
+/// Those that are done with are not counted, being without end.
+pub async fn counts(db: &Db) -> Result<Vec<(String, i64)>> {
+    let text = "select status, count(*) from stripe_events
+         where status in ('pending', 'unmatched') group by status
+         union all
+         select status, count(*) from stripe_events
+         where status in ('dead', 'mode_mismatch') group by status";
+    db.all(sql(text)).await
+}
+
+/// Puts one event back to the beginning; answers the customer it names. What it did is not undone:
+/// doing it again changes nothing.
+pub async fn replay(tx: &mut Tx, id: &str, now: Millis) -> Result<Option<String>> {
     let text = "update stripe_events set status = 'pending', run_at = $2, lease_until = 0, \
-             attempts = 0, settled_at = null where id = $1 and status <> 'mode_mismatch'";
-    match tx.execute(sql(text).bind(id).bind(now)).await? {
-        0 => Err(Error::NotFound("An event of that id that could be replayed")),
-        _ => Ok(()),
-    }
+             attempts = 0, settled_at = null where id = $1 and status <> 'mode_mismatch' \
+         returning customer_id";
+    let put_back: Option<(Option<String>,)> = tx.optional(sql(text).bind(id).bind(now)).await?;
+    let gone = Error::NotFound("An event of that id that could be replayed");
+    put_back.map(|row| row.0).ok_or(gone)
 }
 
 /// Puts every event that failed or matched nobody back to the beginning; answers how many.

@@ -81,6 +81,9 @@ pub struct Schedule {
     /// not_started, active, completed, released or canceled
     #[serde(default, deserialize_with = "nullable")]
     pub status: String,
+    /// What happens after its last phase: release or cancel.
+    #[serde(default, deserialize_with = "nullable")]
+    pub end_behavior: String,
     /// The subscription it is about.
     #[serde(default, deserialize_with = "reference")]
     pub subscription: Option<String>,

@@ -72,6 +72,7 @@ pub async fn run(product: &Product, plan: &Plan<'_>) -> Result<Outcome> {
         memory: watched.end(),
         batch: Some(plan.size as f64),
         ledger: None,
+        calls: None,
     })
 }
 

@@ -96,6 +96,7 @@ pub fn run(
             memory,
             batch,
             ledger: None,
+            calls: None,
         }
     });
     Ok(outcomes.collect())

@@ -14,6 +14,7 @@ mod fill;
 mod load;
 mod memory;
 mod outcome;
+mod pace;
 mod payments;
 mod product;
 mod program;
@@ -102,12 +103,14 @@ impl Bench {
                 Row::Webhook => self.webhooks()?,
                 Row::Way => vec![self.runtime.block_on(payments::ways(&self.product))?],
                 Row::Drain => vec![self.runtime.block_on(payments::backlog(&mut self.product))?],
+                Row::Limited => vec![self.runtime.block_on(payments::limited(&mut self.product))?],
                 Row::Reconcile => self.runtime.block_on(payments::reconcile(&mut self.product))?,
                 Row::Alone | Row::AloneHot | Row::Sql | Row::SqlHot => vec![self.bare(row)?],
                 _ => self.over_http(row)?,
             };
-            if matches!(row, Row::Way | Row::Drain | Row::Reconcile) {
+            if matches!(row, Row::Way | Row::Drain | Row::Limited | Row::Reconcile) {
                 measured.iter().for_each(|outcome| progress(&report::line(outcome)));
+                measured.iter().filter_map(report::paced).for_each(|said| progress(&said));
             }
             self.outcomes.extend(measured);
         }

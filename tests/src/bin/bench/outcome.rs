@@ -15,6 +15,15 @@ pub struct Cpu {
     pub database: Option<f64>,
 }
 
+/// Calls made to what stands in for Stripe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// Those that were answered.
+    pub taken: u64,
+    /// Those that were refused, since they came too fast.
+    pub refused: u64,
+}
+
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -36,6 +45,8 @@ pub struct Outcome {
     pub batch: Option<f64>,
     /// Operations in the ledger when it began, where that is what the row is about.
     pub ledger: Option<u64>,
+    /// Calls at Stripe's pace, where the row was held to it.
+    pub calls: Option<Calls>,
 }
 
 impl Outcome {
@@ -90,6 +101,7 @@ pub mod tests {
             memory: 0,
             batch: None,
             ledger: None,
+            calls: None,
         }
     }
 

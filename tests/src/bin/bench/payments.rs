@@ -15,6 +15,7 @@ use tests::Stripe;
 use crate::cpu;
 use crate::memory;
 use crate::outcome::Outcome;
+use crate::pace::{Held, STRIPES_PACE};
 use crate::product::Product;
 use crate::progress;
 use crate::settings::Row;
@@ -31,8 +32,11 @@ const AT_ONCE: usize = 16;
 const LOOK: Duration = Duration::from_millis(2);
 /// After this it is not coming.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What Stripe takes of one account in a sandbox, in calls a second.
-const STRIPES_PACE: u32 = 25;
+/// Events that a backlog at Stripe's pace has at least, how long it may take, and how soon what
+/// failed is looked for again.
+const LIMITED: usize = 1_000;
+const PATIENCE_LIMITED: Duration = Duration::from_secs(600);
+const SOON: Duration = Duration::from_millis(500);
 
 /// Stripe, and the orgs that have no customer there yet.
 pub struct Payments {
@@ -167,33 +171,64 @@ pub async fn backlog(product: &mut Product) -> Result<Outcome> {
     Ok(Outcome { memory, ..outcome(Row::Drain, name, elapsed, pending) })
 }
 
-/// Everybody's customers and subscriptions on both sides, compared at Stripe's pace.
+/// A backlog at Stripe's pace: whatever comes faster is refused, and nothing may be lost.
+pub async fn limited(product: &mut Product) -> Result<Outcome> {
+    product.rest().await;
+    let mut payments = Payments::look(product).await?;
+    payments.deliver(false).await;
+    drain(product.engine()).await?;
+    let mut pending = 0;
+    while pending < LIMITED {
+        let customers = payments.customers(((LIMITED - pending) / 8).max(25)).await?;
+        payments.subscribe(&customers).await?;
+        reconciliation::poll_events(product.engine()).await?;
+        pending = waiting(product.engine()).await?;
+    }
+    progress(&format!("a backlog of {pending} events"));
+    let held = Held::begin(product).await?;
+    let watched = memory::Watch::start("self");
+    let begin = Instant::now();
+    // What fails for lack of calls is tried again later, as the worker would.
+    while begin.elapsed() < PATIENCE_LIMITED && waiting(&held.engine).await? > 0 {
+        if webhooks::process_due(&held.engine, i64::MAX).await? == 0 {
+            tokio::time::sleep(SOON).await;
+        }
+    }
+    let elapsed = begin.elapsed();
+    let calls = Some(held.end(product).await?);
+    let (left, lost) = (waiting(product.engine()).await?, lost(product.engine()).await?);
+    ensure!(left == 0 && lost == 0, "{left} events were not dealt with, {lost} given up");
+    payments.deliver(true).await;
+    product.work();
+    let name = format!("{pending} events acted on, {STRIPES_PACE} calls a second");
+    let memory = watched.end();
+    Ok(Outcome { memory, calls, ..outcome(Row::Limited, name, elapsed, pending) })
+}
+
+/// Everybody's customers and subscriptions on both sides, compared at Stripe's pace. Comes last:
+/// the events of all that was made are left unread.
 pub async fn reconcile(product: &mut Product) -> Result<Vec<Outcome>> {
     product.rest().await;
     let mut payments = Payments::look(product).await?;
     payments.deliver(false).await;
-    let count = payments.fresh.len();
-    progress(&format!("{count} more customers subscribe"));
+    let (count, begin) = (payments.fresh.len(), Instant::now());
     let customers = payments.customers(count).await?;
     payments.subscribe(&customers).await?;
-    let engine = product.engine();
-    let (mended, begin) = (mend(engine).await?, Instant::now());
+    progress(&format!("{count} more customers subscribed in {:.1?}", begin.elapsed()));
+    let mended = mend(product.engine()).await?;
     // The same product, held to Stripe's pace.
-    let mut config = (*engine.config).clone();
-    config.stripe_calls_per_second = STRIPES_PACE;
-    let held = Engine::start(config).await?;
+    let held = Held::begin(product).await?;
     let watched = memory::Watch::start("self");
-    let (begin, plan) = (begin.max(Instant::now()), reconciliation::plan(&held).await?);
+    let begin = Instant::now();
+    let plan = reconciliation::plan(&held.engine).await?;
     let elapsed = begin.elapsed();
-    held.stop().await;
+    let calls = Some(held.end(product).await?);
     ensure!(plan.steps.is_empty(), "{} differences, such as {:?}", plan.steps.len(), plan.steps[0]);
+    progress(&format!("compared: {:?}", plan.seen));
     let all = plan.seen["our_customers"];
-    let name = format!("{all} customers compared, 25 calls a second");
+    let name = format!("{all} customers compared, {STRIPES_PACE} calls a second");
     let memory = watched.end();
-    let compared = Outcome { memory, ..outcome(Row::Reconcile, name, elapsed, all) };
-    drain(product.engine()).await?;
-    payments.deliver(true).await;
-    product.work();
+    let compared = Outcome { memory, calls, ..outcome(Row::Reconcile, name, elapsed, all) };
     Ok(mended.into_iter().chain([compared]).collect())
 }
 
@@ -228,6 +263,13 @@ async fn waiting(engine: &Engine) -> Result<usize> {
     Ok(usize::try_from(count)?)
 }
 
+/// Events that nobody will deal with any more without being asked to.
+async fn lost(engine: &Engine) -> Result<usize> {
+    let text = "select count(*) from stripe_events where status in ('dead', 'unmatched')";
+    let (count,) = engine.db.one::<(i64,)>(sql(text)).await?;
+    Ok(usize::try_from(count)?)
+}
+
 fn outcome(row: Row, name: String, elapsed: Duration, units: usize) -> Outcome {
     Outcome {
         row,
@@ -239,6 +281,7 @@ fn outcome(row: Row, name: String, elapsed: Duration, units: usize) -> Outcome {
         memory: 0,
         batch: None,
         ledger: None,
+        calls: None,
     }
 }
 

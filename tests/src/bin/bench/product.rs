@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use client::{Client, Key, Use};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
+use serde_json::Value;
 use server::api_keys::{self, NewKey, Scope};
 use server::audit::Actor;
 use server::credits;
@@ -100,6 +101,16 @@ impl Product {
     /// Where what stands in for Stripe is.
     pub fn stripe(&self) -> &str {
         &self.world.stripe
+    }
+
+    /// Tells what stands in for Stripe something.
+    pub async fn control(&self, path: &str, body: Value) {
+        self.world.control(path, body).await;
+    }
+
+    /// Asks what stands in for Stripe something.
+    pub async fn ask(&self, path: &str) -> Value {
+        self.world.ask(path).await
     }
 
     /// The engine, for what is measured without HTTP.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::disk::Flush;
-use crate::outcome::Outcome;
+use crate::outcome::{Calls, Outcome};
 use crate::settings::{Row, Settings};
 
 /// Everything that was measured in one run.
@@ -61,6 +61,7 @@ impl Report {
         lines.push(String::new());
         lines.extend(LEGEND.map(str::to_owned));
         lines.push(String::new());
+        lines.extend(self.outcomes.iter().filter_map(paced));
         for (name, ratio) in self.ratios() {
             lines.push(format!("{name:<58}{ratio:>7.2} ×"));
         }
@@ -138,6 +139,13 @@ pub fn line(outcome: &Outcome) -> String {
     )
 }
 
+/// What is told of a row that was held to Stripe's pace.
+pub fn paced(outcome: &Outcome) -> Option<String> {
+    let Calls { taken, refused } = outcome.calls?;
+    let (name, seconds) = (&outcome.name, outcome.elapsed.as_secs_f64());
+    Some(format!("{name}: {seconds:.1} s, {taken} calls, {refused} refused"))
+}
+
 fn row(outcome: &Outcome) -> Value {
     let cpu = outcome.cpu_per_thousand();
     json!({
@@ -151,6 +159,10 @@ fn row(outcome: &Outcome) -> Value {
         "units": outcome.units(),
         "batch": outcome.batch,
         "ledger": outcome.ledger,
+        "seconds": outcome.elapsed.as_secs_f64(),
+        "calls": outcome.calls.map(|calls| json!({
+            "taken": calls.taken, "refused": calls.refused,
+        })),
         "cpu_seconds_per_1000": cpu.map(|cpu| json!({
             "server": cpu.server, "load": cpu.load, "database": cpu.database,
         })),
@@ -186,6 +198,7 @@ mod tests {
                 outcome(Row::AloneHot, 10),
                 ledger(10_000, 100),
                 ledger(1_000_000, 90),
+                Outcome { calls: Some(Calls { taken: 7, refused: 1 }), ..outcome(Row::Limited, 1) },
             ],
         };
         let ratios: Vec<String> =
@@ -200,5 +213,7 @@ mod tests {
         let json: Value = serde_json::from_str(&report.json()).expect("JSON");
         assert_eq!(json["rows"][1]["units"], 100.0);
         assert_eq!(json["rows"][4]["ledger"], 1_000_000);
+        assert!(report.table().contains("limited: 1.0 s, 7 calls, 1 refused"), "told in words");
+        assert_eq!(json["rows"][5]["calls"]["refused"], 1);
     }
 }

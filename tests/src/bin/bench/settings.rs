@@ -8,7 +8,7 @@ pub const USAGE: &str = "usage: bench [options]
   --ledger ROWS     the largest ledger that consume is measured on, at most 10000000 (1000000)
   --only ROW,ROW    these rows alone: pricing, authorize, preflight, consume, alone, sql, hot,
                     alone-hot, sql-hot, capture, beside, program, ledger, webhook, way,
-                    drain, reconcile
+                    drain, limited, reconcile
   --json            the result for programs";
 
 /// What can be measured.
@@ -46,6 +46,8 @@ pub enum Row {
     Way,
     /// A backlog of events.
     Drain,
+    /// A backlog at Stripe's pace, in front of somebody who refuses what is faster.
+    Limited,
     /// Everything compared with Stripe.
     Reconcile,
 }
@@ -53,8 +55,8 @@ pub enum Row {
 impl Row {
     /// Every row with its word, in the order in which they are measured. The ledger comes after
     /// what it would slow down, since it leaves a larger one behind, and what has to do with Stripe
-    /// last, since it leaves letters to be sent.
-    pub const ALL: [(&'static str, Self); 17] = [
+    /// last, since it leaves letters to be sent; the very last leaves events that nobody read.
+    pub const ALL: [(&'static str, Self); 18] = [
         ("pricing", Self::Pricing),
         ("authorize", Self::Authorize),
         ("preflight", Self::Preflight),
@@ -71,6 +73,7 @@ impl Row {
         ("webhook", Self::Webhook),
         ("way", Self::Way),
         ("drain", Self::Drain),
+        ("limited", Self::Limited),
         ("reconcile", Self::Reconcile),
     ];
 

@@ -1,0 +1,62 @@
+//! Requests that Stripe would not hear of, for a reason that is no card's: a key that may not do
+//! this, an amount that cannot be. An operator is told; those who pay are not, and nothing is
+//! counted as a decline. (E2)
+
+use serde_json::json;
+
+use crate::clock::DAY;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::findings::{self, NewFinding};
+use crate::stripe::KEY_REFUSED;
+
+use super::attempts::{self, Attempt};
+
+/// The kind of finding where Stripe would not hear of a recharge.
+const FINDING: &str = "recharge_refused";
+
+/// Writes down what Stripe said, for an operator.
+pub async fn tell(engine: &Engine, attempt: &Attempt, code: &str, said: &str) -> Result<()> {
+    let message = format!(
+        "Auto-recharge cannot buy {} credits: Stripe refuses the request ({code}: {said}). The \
+         card was not declined, and the customer was told nothing. It is asked for again at least \
+         every hour: mend the key or the pack's price in Stripe.",
+        attempt.credits
+    );
+    let found = NewFinding {
+        kind: FINDING,
+        subject: &attempt.org_id,
+        org_id: Some(&attempt.org_id),
+        message: &message,
+        detail: Some(json!({
+            "attempt": attempt.id, "code": code, "price": attempt.price_id,
+            "amount": attempt.amount, "currency": attempt.currency,
+        })),
+    };
+    let mut tx = engine.db.begin().await?;
+    findings::record(&mut tx, &found, engine.clock.now()).await?;
+    tx.commit().await
+}
+
+/// There is a payment: whatever was refused before, is not any more.
+pub async fn is_mended(engine: &Engine, attempt: &Attempt) -> Result<()> {
+    let now = engine.clock.now();
+    let mut tx = engine.db.begin().await?;
+    findings::resolve(&mut tx, FINDING, &attempt.org_id, "Stripe took the request", now).await?;
+    tx.commit().await
+}
+
+/// Whether the same request will never be taken: a key is mended, and what is asked for stays as it
+/// was when the attempt was begun.
+pub fn is_hopeless(engine: &Engine, attempt: &Attempt, code: &str) -> bool {
+    code != KEY_REFUSED && engine.clock.now() - attempt.created_at >= DAY
+}
+
+/// Lets go of an attempt for which there is no payment, so that the next one asks for what the pack
+/// costs then. The finding stays until that one succeeds.
+pub async fn give_up(engine: &Engine, attempt: &Attempt, code: &str) -> Result<()> {
+    let why = ("failed", code, "The payment could not be asked for.");
+    let mut tx = engine.db.begin().await?;
+    attempts::fail(&mut tx, &attempt.id, why, engine.clock.now()).await?;
+    tx.commit().await
+}

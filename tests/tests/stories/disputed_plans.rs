@@ -1,0 +1,173 @@
+//! Disputes over what a plan included and carried into its next period: what was carried over waits
+//! with what it came from, whichever happened first.
+
+use serde_json::json;
+use server::audit::Actor;
+use server::customers;
+use server::db::sql;
+use server::stripe::inbox::Claim;
+use tests::{Shop, World, WorldOptions};
+
+use crate::refunds::everything_again;
+
+const DAY: i64 = 86_400;
+const PRO: &str = "turnpike_pro_month";
+
+/// A world whose plan Pro carries 300 credits over.
+async fn carrying() -> World {
+    let carries = "included_credits = 2000\nrollover_max = 300";
+    World::with(WorldOptions::nothing_free().catalog("included_credits = 2000", carries)).await
+}
+
+fn credits(available: &str, debt: &str) -> (String, String) {
+    (available.to_owned(), debt.to_owned())
+}
+
+/// The last days of a month: who answers a dispute within a week does so in the next period.
+async fn wait(world: &World) {
+    world.advance(29 * DAY).await;
+}
+
+/// The next period begins, and is paid.
+async fn renew(world: &World) {
+    world.advance(2 * DAY).await;
+    world.advance(2 * 3_600).await;
+}
+
+/// The sources of an org's grants that are frozen.
+async fn frozen(world: &World, shop: &Shop) -> Vec<String> {
+    let text = "select source_kind from grants where org_id = $1 and frozen_at is not null
+         order by source_kind";
+    let rows: Vec<(String,)> = world.rows(sql(text).bind(&shop.org_id)).await;
+    rows.into_iter().map(|row| row.0).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_frozen_is_carried_over_frozen_and_comes_back_or_goes() {
+    // E11, E12, E13, B5
+    for (outcome, expected) in [("won", credits("1800", "0")), ("lost", credits("1500", "1000"))] {
+        let world = carrying().await;
+        let mut shop = Shop::open(&world, "Before").await;
+        let invoice = shop.subscribe(&world, PRO).await;
+        assert_eq!(shop.program.consume("a", "text", 1_000).await.status, 200);
+        let payment = shop.payment_of(&invoice).await;
+        wait(&world).await;
+        let dispute = shop.dispute(&world, &payment, json!({})).await;
+        assert_eq!(shop.standing().await, credits("0", "0"));
+        renew(&world).await;
+        assert_eq!(frozen(&world, &shop).await, ["allowance", "rollover"]);
+        assert_eq!(shop.standing().await, credits("2000", "0"));
+        assert_eq!(shop.program.consume("b", "text", 500).await.status, 200);
+        everything_again(&world, 3).await;
+        assert_eq!(shop.standing().await, credits("1500", "0"));
+        shop.decide(&world, &dispute, outcome).await;
+        assert_eq!(shop.standing().await, expected, "{outcome}");
+        assert!(frozen(&world, &shop).await.is_empty());
+        everything_again(&world, 5).await;
+        assert_eq!(shop.standing().await, expected, "{outcome}");
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_carried_over_before_the_dispute_waits_with_it_through_every_period() {
+    // E11, E12, E13, B5
+    for (outcome, expected) in [("won", credits("2300", "0")), ("lost", credits("2000", "0"))] {
+        let world = carrying().await;
+        let mut shop = Shop::open(&world, "After").await;
+        let invoice = shop.subscribe(&world, PRO).await;
+        wait(&world).await;
+        renew(&world).await;
+        assert_eq!(shop.standing().await, credits("2300", "0"));
+        let payment = shop.payment_of(&invoice).await;
+        wait(&world).await;
+        let dispute = shop.dispute(&world, &payment, json!({})).await;
+        assert_eq!(shop.standing().await, credits("2000", "0"));
+        everything_again(&world, 2).await;
+        assert_eq!(frozen(&world, &shop).await, ["allowance", "rollover"]);
+        // Nothing of its own is left of the second period: what is carried on is what waits.
+        assert_eq!(shop.program.consume("a", "text", 2_000).await.status, 200);
+        let refused = shop.program.consume("b", "text", 1).await;
+        assert_eq!(refused.code(), "insufficient_credits");
+        renew(&world).await;
+        assert_eq!(frozen(&world, &shop).await, ["allowance", "rollover", "rollover"]);
+        assert_eq!(shop.standing().await, credits("2000", "0"));
+        shop.decide(&world, &dispute, outcome).await;
+        assert_eq!(shop.standing().await, expected, "{outcome}");
+        everything_again(&world, 4).await;
+        assert_eq!(shop.standing().await, expected, "{outcome}");
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_invoices_only_what_the_disputed_one_backs_waits() {
+    // E11, B8: what a plan included came from its first invoice and from that of the move up.
+    for (step, dispute_first, waits) in [
+        (false, true, 0),
+        (false, false, 0),
+        // Two thousand of the three that were carried over are the other invoice's.
+        (true, true, 1_000),
+        // One grant is frozen as a whole.
+        (true, false, 3_000),
+    ] {
+        let carries = "included_credits = 10000\nrollover_max = 3000";
+        let options = WorldOptions::nothing_free().catalog("included_credits = 10000", carries);
+        let world = World::with(options).await;
+        let mut shop = Shop::open(&world, "Up").await;
+        let mut disputed = shop.subscribe(&world, PRO).await;
+        world.advance(10 * DAY).await;
+        shop.scene.switch("turnpike_team_month").await;
+        world.settle().await;
+        if step {
+            disputed = shop.scene.newest_invoice("paid").await;
+        }
+        let payment = shop.payment_of(&disputed).await;
+        world.advance(19 * DAY).await;
+        let mut dispute = None;
+        if dispute_first {
+            dispute = Some(shop.dispute(&world, &payment, json!({})).await);
+        }
+        renew(&world).await;
+        let dispute = match dispute {
+            Some(dispute) => dispute,
+            None => shop.dispute(&world, &payment, json!({})).await,
+        };
+        let left = (13_000 - waits).to_string();
+        assert_eq!(shop.standing().await.0, left, "step {step}, first {dispute_first}");
+        shop.decide(&world, &dispute, "won").await;
+        assert_eq!(shop.standing().await.0, "13000");
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_is_released_gets_back_nothing_that_is_disputed() {
+    // E11, B20
+    let world = carrying().await;
+    let mut shop = Shop::open(&world, "Released").await;
+    let invoice = shop.subscribe(&world, PRO).await;
+    wait(&world).await;
+    renew(&world).await;
+    let payment = shop.payment_of(&invoice).await;
+    shop.dispute(&world, &payment, json!({})).await;
+    assert_eq!(shop.standing().await.0, "2000");
+    // The end of the plan is on its way.
+    world.control("webhooks/hold", json!({ "hold": true })).await;
+    let customer = shop.scene.customer().await;
+    shop.scene.delete_customer().await;
+    customers::sync(&world.engine, &customer, &Claim::default()).await.expect("looked at");
+    assert_eq!(shop.standing().await.0, "0");
+    let now = world.engine.clock.now();
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    let actor = Actor::Operator("tests".to_owned());
+    let released = customers::release(&mut tx, &shop.org_id, &actor, "asked for", now).await;
+    tx.commit().await.expect("committed");
+    let released = released.expect("released");
+    assert_eq!(released.credits.to_string(), "2000");
+    assert_eq!(shop.standing().await.0, "2000");
+    assert_eq!(frozen(&world, &shop).await, ["allowance", "rollover"]);
+    world.control("webhooks/hold", json!({ "hold": false })).await;
+    world.settle().await;
+    world.end().await;
+}
