@@ -77,9 +77,14 @@ pub fn price_each(amount: i64, credits: Credits, currency: &str) -> String {
 }
 
 /// `1 text`, `3 texts`
-pub fn count(number: i64, one: &str, many: &str) -> String {
-    let unit = if number == 1 { one } else { many };
-    format!("{} {unit}", group_thousands(number.unsigned_abs()))
+pub fn count(counted: i64, one: &str, many: &str) -> String {
+    let unit = if counted == 1 { one } else { many };
+    format!("{} {unit}", number(counted))
+}
+
+/// `1,024`: a whole number of anything, never below nothing.
+pub fn number(counted: i64) -> String {
+    group_thousands(counted.max(0).unsigned_abs())
 }
 
 /// `1 Nov 2026`

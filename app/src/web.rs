@@ -40,9 +40,10 @@ pub fn query(name: &str) -> Option<String> {
     pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// A parameter that says something.
+/// A parameter that says something, without signs that nobody can see.
 pub fn query_text(name: &str) -> Option<String> {
-    query(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    let seen = query(name)?.replace(char::is_control, "");
+    Some(seen.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// A cookie of the request.

@@ -75,10 +75,14 @@ pub struct Entry<'a> {
     pub detail: Option<Value>,
 }
 
-/// Refuses a reason that says nothing, or that nobody would read.
+/// Refuses a reason that says nothing, that nobody would read, or that holds signs which nobody
+/// can see and not every database can keep.
 pub fn check_reason(reason: &str) -> Result<()> {
     if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
         return Err(Error::invalid("reason", "must be 1 to 500 characters"));
+    }
+    if reason.chars().any(char::is_control) {
+        return Err(Error::invalid("reason", "must be one line without control characters"));
     }
     Ok(())
 }
@@ -123,11 +127,52 @@ pub struct Written {
     pub reason: Option<String>,
 }
 
-/// What was done last to what is an org's, newest first.
-pub async fn of_org(db: &Db, org_id: &str, limit: i64) -> Result<Vec<Written>> {
+/// How somebody signing in is written down: the only entry that nobody did anything with.
+pub const SIGN_IN: &str = "auth.sign_in";
+
+/// Which part of an org's trail.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    /// Whether it tells of sign-ins, too.
+    pub sign_ins: bool,
+    /// 1–1,000.
+    pub limit: i64,
+    /// The id of the last entry seen.
+    pub starting_after: Option<String>,
+}
+
+/// What was done to what is an org's, newest first, and whether there is more.
+pub async fn of_org(db: &Db, org_id: &str, part: &Trail) -> Result<(Vec<Written>, bool)> {
     let text = "select audits.id, at, actor_kind, coalesce(users.email, actor_id) as actor_id, \
              action, subject, reason
          from audits left join users on actor_kind = 'user' and users.id = actor_id
-         where org_id = $1 order by at desc, audits.id desc limit $2";
-    db.all(sql(text).bind(org_id).bind(limit.clamp(1, 1_000))).await
+         where org_id = $1 and action <> $2
+         and ($3 = '' or at < (select at from audits where id = $3)
+              or (at = (select at from audits where id = $3) and audits.id < $3))
+         order by at desc, audits.id desc limit $4";
+    let limit = part.limit.clamp(1, 1_000);
+    let unwanted = if part.sign_ins { "" } else { SIGN_IN };
+    let after = part.starting_after.as_deref().unwrap_or_default();
+    let page = sql(text).bind(org_id).bind(unwanted).bind(after).bind(limit + 1);
+    let mut all: Vec<Written> = db.all(page).await?;
+    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = all.len() > shown;
+    all.truncate(shown);
+    Ok((all, more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_have_bounds() {
+        let long = "x".repeat(501);
+        for bad in ["", "  ", long.as_str(), "a\0b", "a\nb", "a\u{7f}"] {
+            assert!(check_reason(bad).is_err(), "{bad:?}");
+        }
+        for good in ["they asked", &long[..500], "“Ünïcode” – so"] {
+            assert!(check_reason(good).is_ok(), "{good:?}");
+        }
+    }
 }

@@ -224,6 +224,12 @@ pub async fn find(db: &Db, id: &str) -> Result<Org> {
     db.optional(sql(text).bind(id)).await?.ok_or(Error::NotFound("The org"))
 }
 
+/// The org with that id, closed or not, for those who look after its books.
+pub async fn find_closed_too(db: &Db, id: &str) -> Result<Org> {
+    let text = "select id, name, created_at, deleted_at from orgs where id = $1";
+    db.optional(sql(text).bind(id)).await?.ok_or(Error::NotFound("The org"))
+}
+
 /// From now on the org is gone for everybody but its books: nobody acts in it any more.
 pub async fn close(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
     let text = "update orgs set deleted_at = $2 where id = $1 and deleted_at is null";
@@ -231,6 +237,14 @@ pub async fn close(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
         0 => Err(Error::NotFound("The org")),
         _ => Ok(()),
     }
+}
+
+/// Refuses what is begun for an org that was closed meanwhile: not found. Whoever holds the org's
+/// wallet hears of a closing for certain.
+pub async fn refuse_closed(tx: &mut Tx, id: &str) -> Result<()> {
+    let text = "select id from orgs where id = $1 and deleted_at is null";
+    let open: Option<(String,)> = tx.optional(sql(text).bind(id)).await?;
+    open.map(drop).ok_or(Error::NotFound("The org"))
 }
 
 /// The org in whose name a user acts after signing in: the one joined first.

@@ -10,7 +10,8 @@ use server::units::Credits;
 use server::{audit, orgs};
 
 use crate::error::{AppError, Kind};
-use crate::{format, forms, session, web};
+use crate::forms::{self, typed};
+use crate::{format, session, web};
 
 /// The longest text of terms, in bytes: what is typed comes back with its mistakes.
 const TERMS_MAX: usize = 20_000;
@@ -21,8 +22,11 @@ pub async fn look_anew(#[server(default)] org: String) -> Result<(), AppError> {
     let (engine, who) = session::operator().await?;
     let org = orgs::find(&engine.db, &org).await?;
     let actor = session::as_operator(&who);
-    let looked = reconciliation::look_anew(&engine, &org.id, actor).await?;
-    forms::done(&said(&looked)).await?;
+    let looked = reconciliation::look_anew(&engine, &org.id, actor).await.map_err(as_look)?;
+    match looked.is_customer && looked.failed.is_empty() && looked.left == 0 {
+        true => forms::done(&said(&looked)).await?,
+        false => forms::warn(&said(&looked)).await?,
+    }
     web::redirect(&path_of(&org.id));
     Ok(())
 }
@@ -37,8 +41,7 @@ pub async fn grant_credits(
 ) -> Result<(), AppError> {
     let (engine, who) = session::operator().await?;
     let org = orgs::find(&engine.db, &org).await?;
-    let amount = parse_credits(&credits)?;
-    check_reason("reason", &reason)?;
+    let amount = read_grant(&credits, &reason)?;
     let actor = session::as_operator(&who);
     let wanted = Adjustment { org_id: org.id.clone(), credits: amount, key, actor, reason };
     let mut tx = engine.db.begin().await?;
@@ -122,9 +125,29 @@ fn count(number: usize) -> i64 {
 }
 
 /// Under the name that the reason has in its form.
-fn check_reason(field: &str, reason: &str) -> Result<(), AppError> {
-    let message = "Say why, in 1 to 500 characters. The audit trail keeps it.";
-    audit::check_reason(reason).map_err(|_| AppError::field(field, message))
+pub(super) fn check_reason(field: &str, reason: &str) -> Result<(), AppError> {
+    reason_fault(reason).map_or(Ok(()), |fault| Err(AppError::field(field, fault)))
+}
+
+fn reason_fault(reason: &str) -> Option<String> {
+    let message = match reason.chars().any(char::is_control) {
+        true => "Say why, on one line of letters, digits and signs.",
+        false => "Say why, in 1 to 500 characters. The audit trail keeps it.",
+    };
+    audit::check_reason(reason).err().map(|_| message.to_owned())
+}
+
+/// What was looked at before Stripe did not answer is kept.
+fn as_look(error: Error) -> AppError {
+    match error {
+        Error::Stripe { .. } => {
+            tracing::warn!("{error}");
+            let message = "Stripe did not answer. What was read so far is kept; look again in a \
+                 moment.";
+            AppError::new(Kind::Upstream, message)
+        }
+        other => other.into(),
+    }
 }
 
 /// Whatever is wrong with a contract stands in its text.
@@ -152,20 +175,17 @@ fn sent_before(error: Error) -> AppError {
     }
 }
 
-fn parse_credits(typed: &str) -> Result<Credits, AppError> {
-    let plain: String = typed.chars().filter(|c| !matches!(c, ',' | ' ' | '\u{a0}')).collect();
-    if plain.is_empty() {
-        return Err(AppError::field("credits", "Enter how many credits, such as 500."));
-    }
-    let wrong = |error| AppError::field("credits", format!("A grant {error}."));
-    let credits = plain.parse::<Credits>().map_err(wrong)?;
-    match credits.is_positive() {
-        true => Ok(credits),
-        false => {
-            let message = "Give more than 0. What takes credits away is `adjust`, at the command \
-                 line.";
-            Err(AppError::field("credits", message))
-        }
+/// What was typed of a grant, or everything that is wrong with it.
+fn read_grant(credits: &str, reason: &str) -> Result<Credits, AppError> {
+    let amount = match typed::credits("A grant", credits) {
+        Ok(credits) if !credits.is_positive() => Err("Give more than 0. What takes credits away \
+             is `adjust`, at the command line."
+            .to_owned()),
+        read => read,
+    };
+    match (amount, reason_fault(reason)) {
+        (Ok(credits), None) => Ok(credits),
+        (amount, why) => Err(AppError::fields([("credits", amount.err()), ("reason", why)])),
     }
 }
 
@@ -174,11 +194,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_more_than_nothing_is_given() {
-        assert_eq!(parse_credits("1,000").ok(), Credits::from_whole(1_000));
-        for typed in ["", "few", "0", "-5"] {
-            let error = parse_credits(typed).expect_err("refused");
-            assert!(error.fields.contains_key("credits"), "{typed}");
+    fn only_more_than_nothing_is_given_and_all_that_is_wrong_is_said() {
+        assert_eq!(read_grant("1,000", "why").ok(), Credits::from_whole(1_000));
+        let long = "why ".repeat(200);
+        let both = ["credits", "reason"];
+        let cases: [(&str, &str, &[&str]); 8] = [
+            ("", "why", &["credits"]),
+            ("few", "why", &["credits"]),
+            ("0", "why", &["credits"]),
+            ("-5", "why", &["credits"]),
+            ("12,50", "why", &["credits"]),
+            ("5", " ", &["reason"]),
+            ("5", "a\0b", &["reason"]),
+            ("", &long, &both),
+        ];
+        for (credits, reason, expected) in cases {
+            let error = read_grant(credits, reason).expect_err("refused");
+            let told: Vec<&str> = error.fields.keys().map(String::as_str).collect();
+            assert_eq!(told, expected, "{credits} {reason}");
         }
     }
 

@@ -4,11 +4,11 @@ use leptos::prelude::*;
 use server::audit::Actor;
 use server::auth::Permission;
 use server::subscriptions::Flow;
-use server::units::Credits;
 use server::{caps, subscriptions, topups};
 
 use crate::error::AppError;
-use crate::{forms, session, web};
+use crate::forms::{self, typed};
+use crate::{session, web};
 
 /// Opens the hosted checkout for a plan.
 #[server(prefix = "/api", endpoint = "subscribe")]
@@ -56,7 +56,8 @@ pub async fn save_cap(
     #[server(default)] kind: String,
 ) -> Result<(), AppError> {
     let (engine, who) = session::require(Permission::ManageBilling).await?;
-    let ceiling = parse_credits(&credits)?;
+    let read = typed::credits("A cap", &credits);
+    let ceiling = read.map_err(|fault| AppError::field("credits", fault))?;
     let hard = match kind.as_str() {
         "hard" => true,
         "soft" => false,
@@ -83,31 +84,4 @@ pub async fn remove_cap() -> Result<(), AppError> {
     forms::done("The cap is removed.").await?;
     web::redirect("/billing");
     Ok(())
-}
-
-/// Credits as people type them: `12,000`, `12 000` or `0.5`.
-fn parse_credits(typed: &str) -> Result<Credits, AppError> {
-    let plain: String = typed.chars().filter(|c| !matches!(c, ',' | ' ' | '\u{a0}')).collect();
-    if plain.is_empty() {
-        return Err(AppError::field("credits", "Enter how many credits, such as 12,000."));
-    }
-    let wrong = |error| AppError::field("credits", format!("A cap {error}."));
-    plain.parse::<Credits>().map_err(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn typed_credits_may_be_grouped() {
-        for typed in ["12000", "12,000", "12 000", " 12000 "] {
-            let credits = parse_credits(typed).expect("credits");
-            assert_eq!(credits, Credits::from_whole(12_000).expect("fits"));
-        }
-        for typed in ["", "many", "1.0000001", "1e99", "--1"] {
-            let error = parse_credits(typed).expect_err("refused");
-            assert!(error.fields.contains_key("credits"), "{typed}");
-        }
-    }
 }

@@ -33,3 +33,15 @@ pub fn page_of(path: &str) -> &'static str {
         _ => "/",
     }
 }
+
+/// The part of its page on which a form stands, as an address ends: where what is wrong is read.
+pub fn part_of(path: &str) -> &'static str {
+    match path {
+        "/api/admin/grant_credits" => "#grant",
+        "/api/admin/make_contract" => "#contracts",
+        "/api/admin/end_contract" => "#end",
+        "/api/admin/look_anew" => "#look",
+        "/api/admin/dismiss_finding" => "#dismiss",
+        _ => "",
+    }
+}

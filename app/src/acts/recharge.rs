@@ -5,10 +5,10 @@ use server::auth::Permission;
 use server::autorecharge::{Wish, monthly_fault, threshold_fault};
 use server::catalog::Resolved;
 use server::recharges::{self, NO_PACK};
-use server::units::{Credits, MICRO, currency_exponent, parse_decimal};
 
 use crate::error::AppError;
-use crate::{forms, session, web};
+use crate::forms::{self, typed};
+use crate::{session, web};
 
 /// Switches auto-recharge on, or changes what is wanted of it.
 #[server(prefix = "/api", endpoint = "save_recharge")]
@@ -40,8 +40,9 @@ pub async fn stop_recharge() -> Result<(), AppError> {
 /// pack, and as one with cents where there is no pack.
 fn wish(threshold: &str, pack: Option<&Resolved>, most: &str) -> Result<Wish, AppError> {
     let (price, currency) = pack.map_or((0, "usd"), |pack| (pack.amount, pack.currency.as_str()));
-    let threshold = sound(parse_threshold(threshold), |typed| threshold_fault(*typed));
-    let most = sound(parse_money(most, currency), |typed| match pack {
+    let threshold = typed::credits("The threshold", threshold);
+    let threshold = sound(threshold, |typed| threshold_fault(*typed));
+    let most = sound(typed::money(most, currency), |typed| match pack {
         Some(_) => monthly_fault(*typed, price, currency),
         None => None,
     });
@@ -63,63 +64,11 @@ fn sound<T>(read: Result<T, String>, fault: impl Fn(&T) -> Option<String>) -> Re
     fault(&value).map_or(Ok(value), Err)
 }
 
-fn parse_threshold(typed: &str) -> Result<Credits, String> {
-    let plain: String = typed.chars().filter(|c| !matches!(c, ',' | ' ' | '\u{a0}')).collect();
-    if plain.is_empty() {
-        return Err("Enter how many credits, such as 100.".to_owned());
-    }
-    plain.parse::<Credits>().map_err(|error| format!("The threshold {error}."))
-}
-
-/// Money as people type it, in minor units: `100`, `$1,250.50`. A comma stands between thousands
-/// only, so that `12,50` is not taken for a hundred times as much.
-fn parse_money(typed: &str, currency: &str) -> Result<i64, String> {
-    let example = "Enter an amount such as 100 or 1,250.50.";
-    let plain = typed.trim().trim_start_matches(['$', '€', '£', '¥']).trim();
-    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
-    let mut groups = whole.split(',');
-    let first = groups.next().unwrap_or_default();
-    let is_short = first.len() <= 3 || !whole.contains(',');
-    if first.is_empty() || !is_short || groups.any(|group| group.len() != 3) {
-        return Err(example.to_owned());
-    }
-    let digits = whole.replace(',', "");
-    let point = if plain.contains('.') { "." } else { "" };
-    let micros = parse_decimal(&format!("{digits}{point}{fraction}"));
-    let micros = micros.map_err(|_| example.to_owned())?;
-    let scale = i128::from(10_i64.pow(currency_exponent(currency)));
-    let minor = i128::from(micros) * scale;
-    if minor < 0 || minor % i128::from(MICRO) != 0 {
-        return Err(example.to_owned());
-    }
-    i64::try_from(minor / i128::from(MICRO)).map_err(|_| "This is too much.".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use server::units::Credits;
 
-    #[test]
-    fn money_is_read_as_people_type_it_and_never_a_hundredfold() {
-        let cases = [
-            ("100", "usd", Some(10_000)),
-            ("$1,250.50", "usd", Some(125_050)),
-            (" 0.5 ", "usd", Some(50)),
-            ("500", "jpy", Some(500)),
-            ("1.234", "kwd", Some(1_234)),
-            ("12,50", "usd", None),
-            ("1234,567", "usd", None),
-            ("1.005", "usd", None),
-            ("1.5", "jpy", None),
-            ("-5", "usd", None),
-            ("", "usd", None),
-            ("much", "usd", None),
-            ("99999999999999999999", "usd", None),
-        ];
-        for (typed, currency, expected) in cases {
-            assert_eq!(parse_money(typed, currency).ok(), expected, "{typed} {currency}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn everything_that_is_wrong_is_said_at_once_and_under_its_field() {
@@ -141,12 +90,13 @@ mod tests {
         assert_eq!(good.threshold, Credits::from_whole(1_000).expect("fits"));
         assert_eq!((good.price_id.as_str(), good.monthly_max), ("price_1", 2_000));
         let all = ["monthly_max", "pack", "threshold"];
-        let cases: [(&str, bool, &str, &[&str]); 8] = [
+        let cases: [(&str, bool, &str, &[&str]); 9] = [
             ("few", false, "much", &all),
             ("", false, "", &all),
             ("few", true, "much", &["monthly_max", "threshold"]),
             ("0", true, "12,50", &["monthly_max", "threshold"]),
             ("-5", true, "20", &["threshold"]),
+            ("12,50", true, "20", &["threshold"]),
             ("100", true, "9.99", &["monthly_max"]),
             ("100", false, "9.99", &["pack"]),
             ("2000000000", true, "1000000000", &["monthly_max", "threshold"]),

@@ -65,18 +65,21 @@ async fn verify(engine: &Engine, org: Option<&str>, dry_run: bool) -> Result<Rep
         }
     };
     let ok = wrong.is_empty();
-    let named = wrong.iter().map(|one| one.org_id.as_str()).filter(|org| !org.is_empty());
-    let named: BTreeSet<&str> = named.collect();
+    let parking = wrong.iter().filter(|one| one.parks && !one.org_id.is_empty());
+    let parking: BTreeSet<&str> = parking.map(|one| one.org_id.as_str()).collect();
     let mut lines = lines(&wrong);
-    lines.push(match (ok, dry_run) {
-        (true, _) => "Every balance agrees with its entries.".to_owned(),
-        (false, true) => format!("Wallets that disagree: {}. Nothing was done.", named.len()),
-        (false, false) => format!(
+    lines.push(match (ok, parking.is_empty(), dry_run) {
+        (true, _, _) => "Every balance agrees with its entries.".to_owned(),
+        (_, true, _) => {
+            "Wallets parked: 0. What is only shown is mended with `ledger repair`, too.".to_owned()
+        }
+        (.., true) => format!("Wallets that disagree: {}. Nothing was done.", parking.len()),
+        (.., false) => format!(
             "Wallets parked: {}. They are read and not debited; mend them with `ledger repair`.",
-            named.len()
+            parking.len()
         ),
     });
-    let parked = if dry_run { BTreeSet::new() } else { named.clone() };
+    let parked = if dry_run { BTreeSet::new() } else { parking };
     let json = json!({
         "ok": ok, "findings": findings(&wrong), "parked": parked, "dry_run": dry_run,
     });
@@ -118,6 +121,11 @@ fn lines(wrong: &[Disagreement]) -> Vec<String> {
 fn findings(wrong: &[Disagreement]) -> Vec<Value> {
     wrong
         .iter()
-        .map(|one| json!({ "org": one.org_id, "subject": one.subject, "message": one.message }))
+        .map(|one| {
+            json!({
+                "org": one.org_id, "subject": one.subject, "message": one.message,
+                "parks": one.parks,
+            })
+        })
         .collect()
 }

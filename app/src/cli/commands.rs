@@ -144,11 +144,8 @@ pub async fn orgs(engine: &Engine, command: Orgs) -> Result<Report> {
             Ok(Report::done(id.clone(), json!({ "id": id })))
         }
         Orgs::Close { org, reason } => {
-            let mut tx = engine.db.begin().await?;
-            let now = engine.clock.now();
-            let closed = closing::close(&mut tx, &org, &operator(), &reason, now).await;
+            let closed = closing::close_with_pages(engine, &org, &operator(), &reason).await;
             let keys = closed.map_err(as_option)?.keys;
-            tx.commit().await?;
             let line = format!("{org} is closed; {keys} API keys were revoked.");
             Ok(Report::done(line, json!({ "id": org, "keys_revoked": keys })))
         }

@@ -4,6 +4,7 @@
 //! Never keeps a password or another secret.
 
 mod fields;
+pub mod typed;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ const FORM_MAX: usize = 64 * 1024;
 /// Under which names the session keeps what is shown once.
 const FLASH: &str = "flash";
 const DONE: &str = "done";
+const WARNED: &str = "warned";
 /// What is typed into fields with these in their names is never kept.
 const SECRETS: [&str; 4] = ["password", "token", "secret", "card"];
 
@@ -65,6 +67,15 @@ impl FormState {
         self.values.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         self
     }
+
+    /// The state of a form that several things have, each with its id in this field: what was
+    /// posted for another of them is not shown with this one.
+    pub fn about(self, name: &str, id: &str) -> Self {
+        match self.value(name) {
+            Some(other) if other != id => Self::default(),
+            _ => self,
+        }
+    }
 }
 
 /// The state of the form that posts to this server function. What a failed post left is shown once.
@@ -84,9 +95,16 @@ pub async fn done(message: &str) -> Result<(), AppError> {
     keep(DONE, &message).await
 }
 
-/// The word that was left, once.
-pub async fn take_done() -> Result<Option<String>, AppError> {
-    take(DONE).await
+/// Leaves a word for the next page: what was done, and that it was not all.
+pub async fn warn(message: &str) -> Result<(), AppError> {
+    keep(WARNED, &message).await
+}
+
+/// The word that was left, once, and the level of its notice.
+pub async fn take_done() -> Result<Option<(&'static str, String)>, AppError> {
+    let warned: Option<String> = take(WARNED).await?;
+    let done: Option<String> = take(DONE).await?;
+    Ok(warned.map(|message| ("warn", message)).or(done.map(|message| ("ok", message))))
 }
 
 /// Keeps a value for the next page that asks for it.
@@ -125,11 +143,12 @@ pub async fn middleware(session: Session, request: Request, next: Next) -> Respo
     if error.kind == Kind::Unauthorized {
         return Redirect::to(&session::sign_in_path(&back)).into_response();
     }
+    let part = crate::acts::part_of(&path);
     let flash = Flash { path, error, values: values(&typed) };
     if let Err(error) = session.insert(FLASH, flash).await {
         tracing::error!("the form's state could not be kept: {error}");
     }
-    Redirect::to(&back).into_response()
+    Redirect::to(&format!("{back}{part}")).into_response()
 }
 
 fn is_plain_form(method: &Method, headers: &HeaderMap) -> bool {
@@ -178,6 +197,15 @@ mod tests {
     fn secrets_are_not_kept() {
         let typed = Bytes::from_static(b"name=Ada+L&password=x&new_password=y&api_token=z");
         assert_eq!(values(&typed), BTreeMap::from([("name".to_owned(), "Ada L".to_owned())]));
+    }
+
+    #[test]
+    fn what_was_typed_for_one_thing_is_not_shown_with_another() {
+        let values = BTreeMap::from([("org".to_owned(), "org_1".to_owned())]);
+        let state = FormState { message: "No.".to_owned(), values, ..FormState::default() };
+        assert_eq!(state.clone().about("org", "org_1"), state);
+        assert_eq!(state.clone().about("other", "org_2"), state);
+        assert_eq!(state.about("org", "org_2"), FormState::default());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod icons;
 mod nav;
 mod operator;
+mod table;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -13,6 +14,7 @@ use server::orgs;
 
 pub use nav::Place;
 pub use operator::{OperatorPlace, operators};
+pub use table::{Column, table};
 
 use crate::error::{AppError, Kind};
 use crate::{forms, session, web};
@@ -51,7 +53,7 @@ fn failed(error: AppError) -> AnyView {
     view! {
         <main id="main" class="narrow stack loose">
             {icons::brand("/")}
-            {error_card(&error)}
+            {error_card(&error, WAYS)}
         </main>
     }
     .into_any()
@@ -77,7 +79,7 @@ where
             Err(error) if error.kind == Kind::Unauthorized => return Err(error),
             Err(error) => {
                 web::set_status(error.status());
-                error_card(&error)
+                error_card(&error, WAYS)
             }
         };
         let done = forms::take_done().await?;
@@ -86,12 +88,12 @@ where
     })
 }
 
-fn frame(side: AnyView, done: Option<String>, content: AnyView) -> AnyView {
+fn frame(side: AnyView, done: Option<(&str, String)>, content: AnyView) -> AnyView {
     view! {
         <div class="shell">
             {side}
             <main id="main" class="stack" tabindex="-1">
-                {done.map(|message| notice("ok", message, None))}
+                {done.map(|(level, message)| notice(level, message, None))}
                 {content}
             </main>
         </div>
@@ -190,7 +192,10 @@ pub fn empty(title: &str, about: &str, action: AnyView) -> AnyView {
     .into_any()
 }
 
-fn error_card(error: &AppError) -> AnyView {
+/// Where to go from an error: addresses and what they are called.
+const WAYS: &[(&str, &str)] = &[("/", "Start page"), ("/dashboard", "Overview")];
+
+fn error_card(error: &AppError, ways: &'static [(&str, &str)]) -> AnyView {
     let title = match error.kind {
         Kind::NotFound => "Not found",
         Kind::Forbidden => "Not for your role",
@@ -202,14 +207,16 @@ fn error_card(error: &AppError) -> AnyView {
     let message: Vec<String> =
         std::iter::once(error.message.clone()).filter(|m| !m.is_empty()).chain(fields).collect();
     let message = message.join(" ");
+    let way = |(href, label): &(&'static str, &'static str)| {
+        let (href, label) = (*href, *label);
+        view! { <a class="btn" href=href>{label}</a> }
+    };
+    let ways: Vec<_> = ways.iter().map(way).collect();
     view! {
         <section class="card stack">
             <h1>{title}</h1>
             <p>{message}</p>
-            <p class="row">
-                <a class="btn" href="/">"Start page"</a>
-                <a class="btn" href="/dashboard">"Overview"</a>
-            </p>
+            <p class="row">{ways}</p>
         </section>
     }
     .into_any()

@@ -28,6 +28,9 @@ pub enum OperatorPlace {
     Jobs,
 }
 
+/// Where an operator goes from an error.
+const WAYS: &[(&str, &str)] = &[("/admin", "Operator view"), ("/admin/orgs", "Organisations")];
+
 impl OperatorPlace {
     const SIDE: [Self; 5] = [Self::Overview, Self::Findings, Self::Inbox, Self::Orgs, Self::Jobs];
 
@@ -86,7 +89,7 @@ where
             Err(error) if error.kind == Kind::Unauthorized => return Err(error),
             Err(error) => {
                 web::set_status(error.status());
-                error_card(&error)
+                error_card(&error, WAYS)
             }
         };
         let done = forms::take_done().await?;

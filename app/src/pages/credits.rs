@@ -9,6 +9,7 @@ use server::units::Credits;
 
 use super::dashboard::stat;
 use crate::error::AppError;
+use crate::layout::Column::{Number, Text};
 use crate::layout::{self, Place};
 use crate::{format, web};
 
@@ -109,22 +110,15 @@ fn statement(movements: &[Movement], more: bool, later: bool) -> AnyView {
     }
     let rows: Vec<AnyView> = movements.iter().map(row).collect();
     let older = movements.last().filter(|_| more).map(|last| format!("/credits?after={}", last.id));
+    let table = layout::table(
+        "Statement",
+        &[Text("Date (UTC)"), Text("Cause"), Number("Credits"), Number("Balance")],
+        rows,
+    );
     view! {
         <section class="card stack tight" aria-labelledby="statement">
             <h2 id="statement">"Statement"</h2>
-            <div class="scroll" tabindex="0" role="region" aria-label="Statement">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Date (UTC)"</th>
-                            <th scope="col">"Cause"</th>
-                            <th scope="col" class="num">"Credits"</th>
-                            <th scope="col" class="num">"Balance"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
             {pager("Statement pages", "/credits", later, older)}
         </section>
     }

@@ -10,6 +10,7 @@ use crate::acts::keys::{CreateKey, NEW_KEY, RevokeKey};
 use crate::error::AppError;
 use crate::forms::{self, FormState, Input};
 use crate::islands::{CopyButton, Enhance};
+use crate::layout::Column::{Number, Text, Wide};
 use crate::layout::{self, Place, icons};
 use crate::{format, web};
 
@@ -144,24 +145,22 @@ fn list(keys: &[ApiKey]) -> AnyView {
         return layout::empty("No key yet", about, ().into_any());
     }
     let rows: Vec<AnyView> = keys.iter().map(row).collect();
+    let table = layout::table(
+        "Keys",
+        &[
+            Text("Name"),
+            Text("Key"),
+            Wide("May"),
+            Wide("Created"),
+            Text("Last used"),
+            Number("Status"),
+        ],
+        rows,
+    );
     view! {
         <section class="card stack tight" aria-labelledby="keys">
             <h2 id="keys">"Keys"</h2>
-            <div class="scroll" tabindex="0" role="region" aria-label="Keys">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Name"</th>
-                            <th scope="col">"Key"</th>
-                            <th scope="col" class="wide">"May"</th>
-                            <th scope="col" class="wide">"Created"</th>
-                            <th scope="col">"Last used"</th>
-                            <th scope="col" class="num">"Status"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
         </section>
     }
     .into_any()

@@ -7,6 +7,7 @@ use server::api_keys::{self, ApiKey};
 use server::auth::{Permission, Who};
 use server::clock::{DAY, Millis, add_months};
 use server::engine::Engine;
+use server::entitlements;
 use server::gate;
 use server::orgs;
 use server::rates::RateCard;
@@ -14,10 +15,12 @@ use server::units::Credits;
 use server::usage::{self, DayMeter, Usage, UsageQuery};
 
 use super::credits::pager;
+use super::dashboard::{BILLED, costs_money};
 use super::days::daily_card;
 use super::meter_label;
 use crate::chart::DayChart;
 use crate::error::AppError;
+use crate::layout::Column::{Number, Text, Wide, WideNumber};
 use crate::layout::{self, Place};
 use crate::{format, web};
 
@@ -59,14 +62,16 @@ impl Filter {
         }
     }
 
-    /// The address of the next page.
-    fn older(&self, last: &Usage) -> String {
+    /// The address of the lines after this one, or of the newest, with the same filters.
+    fn page(&self, after: Option<&Usage>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("span", self.span);
         if let Some(meter) = &self.meter {
             query.append_pair("meter", meter);
         }
-        query.append_pair("after", &last.id);
+        if let Some(last) = after {
+            query.append_pair("after", &last.id);
+        }
         format!("/usage?{}", query.finish())
     }
 }
@@ -101,20 +106,18 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         ..UsageQuery::default()
     };
     let (lines, more) = usage::list(&engine.db, &who.org_id, &query).await?;
-    let total = days.iter().map(|day| day.credits).sum::<Credits>();
-    let count: i64 = days.iter().map(|day| day.count).sum();
-    let about = format!(
-        "{} in {}, {} (UTC)",
-        format::with_unit(total),
-        format::count(count, "request", "requests"),
-        format::period(from, to)
-    );
-    let chart = DayChart::new(&days, filter.window, now, |meter| meter_label(&engine.rates, meter));
+    let entitled = entitlements::of(&engine.db, &who.org_id, now).await?;
+    let (in_money, in_credits): (Vec<DayMeter>, Vec<DayMeter>) =
+        days.into_iter().partition(|day| costs_money(day, &entitled, &engine.rates));
+    let about = format!("{}, {} (UTC)", summary(&in_credits, &in_money), format::period(from, to));
+    let label = |meter: &str| meter_label(&engine.rates, meter);
+    let chart = DayChart::new(&in_credits, filter.window, now, label);
+    let drawn = filter.span != "12m" && (!in_credits.is_empty() || in_money.is_empty());
     Ok(view! {
         {layout::heading("Usage", about, ().into_any())}
         {filters(&filter, &engine.rates)}
-        {(filter.span != "12m").then(|| daily_card("Use by day", &chart))}
-        {by_meter(&days, &engine.rates)}
+        {drawn.then(|| daily_card("Use by day", &chart))}
+        {by_meter(&in_credits, &in_money, &engine.rates)}
         {events(&lines, more, &filter, &Names::read(&engine, &who.org_id, &lines).await?)}
     }
     .into_any())
@@ -157,29 +160,54 @@ fn filters(filter: &Filter, rates: &RateCard) -> AnyView {
     .into_any()
 }
 
-fn by_meter(days: &[DayMeter], rates: &RateCard) -> AnyView {
-    if days.is_empty() {
+/// What was used, in credits and in money, and in how many requests.
+fn summary(in_credits: &[DayMeter], in_money: &[DayMeter]) -> String {
+    let total = format::with_unit(in_credits.iter().map(|day| day.credits).sum());
+    let count = in_credits.iter().chain(in_money).map(|day| day.count).sum();
+    let requests = format::count(count, "request", "requests");
+    match (in_credits.is_empty(), in_money.is_empty()) {
+        (_, true) => format!("{total} in {requests}"),
+        (true, false) => format!("{requests}, billed in money"),
+        (false, false) => format!("{total} and what is billed in money, in {requests}"),
+    }
+}
+
+/// What a meter comes to.
+#[derive(Default)]
+struct Sum {
+    credits: Credits,
+    in_credits: bool,
+    in_money: bool,
+    count: i64,
+}
+
+fn by_meter(in_credits: &[DayMeter], in_money: &[DayMeter], rates: &RateCard) -> AnyView {
+    if in_credits.is_empty() && in_money.is_empty() {
         return ().into_any();
     }
-    let mut sums: Vec<(String, Credits, i64)> = Vec::new();
-    for day in days {
-        match sums.iter_mut().find(|sum| sum.0 == day.meter) {
-            Some(sum) => {
-                sum.1 = sum.1.plus(day.credits).unwrap_or(sum.1);
-                sum.2 += day.count;
-            }
-            None => sums.push((day.meter.clone(), day.credits, day.count)),
-        }
+    let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
+    for day in in_credits {
+        let sum = sums.entry(&day.meter).or_default();
+        sum.credits = sum.credits.plus(day.credits).unwrap_or(sum.credits);
+        (sum.in_credits, sum.count) = (true, sum.count + day.count);
     }
-    sums.sort_by_key(|sum| std::cmp::Reverse(sum.1));
+    for day in in_money {
+        let sum = sums.entry(&day.meter).or_default();
+        (sum.in_money, sum.count) = (true, sum.count + day.count);
+    }
+    let mut sums: Vec<(&str, Sum)> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.credits));
     let rows: Vec<_> = sums
         .into_iter()
-        .map(|(meter, credits, count)| {
+        .map(|(meter, sum)| {
+            let credits = sum.in_credits.then(|| format::credits(sum.credits));
+            let and = (sum.in_credits && sum.in_money).then_some(" and ");
+            let money = sum.in_money.then(|| view! { <a href=BILLED>"billed in money"</a> });
             view! {
                 <tr>
-                    <th scope="row">{meter_label(rates, &meter)}</th>
-                    <td class="num">{format::count(count, "", "").trim().to_owned()}</td>
-                    <td class="num strong">{format::credits(credits)}</td>
+                    <th scope="row">{meter_label(rates, meter)}</th>
+                    <td class="num">{format::number(sum.count)}</td>
+                    <td class="num strong">{credits} {and} {money}</td>
                 </tr>
             }
         })
@@ -257,29 +285,27 @@ fn events(lines: &[Usage], more: bool, filter: &Filter, names: &Names<'_>) -> An
         return layout::empty("Nothing here", about, action.into_any());
     }
     let rows: Vec<AnyView> = lines.iter().map(|line| event(line, names)).collect();
-    let older = lines.last().filter(|_| more).map(|last| filter.older(last));
+    let older = lines.last().filter(|_| more).map(|last| filter.page(Some(last)));
+    let table = layout::table(
+        "Requests",
+        &[
+            Text("Time"),
+            Text("Meter"),
+            WideNumber("Quantity"),
+            Wide("Model"),
+            Wide("By"),
+            Number("Credits"),
+        ],
+        rows,
+    );
     view! {
         <section class="card stack tight" aria-labelledby="events">
             <div class="row spread">
                 <h2 id="events">"Requests"</h2>
                 <span class="mute fine">"times in UTC"</span>
             </div>
-            <div class="scroll" tabindex="0" role="region" aria-label="Requests">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Time"</th>
-                            <th scope="col">"Meter"</th>
-                            <th scope="col" class="num wide">"Quantity"</th>
-                            <th scope="col" class="wide">"Model"</th>
-                            <th scope="col" class="wide">"By"</th>
-                            <th scope="col" class="num">"Credits"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-            {pager("Request pages", "/usage", filter.after.is_some(), older)}
+            {table}
+            {pager("Request pages", filter.page(None), filter.after.is_some(), older)}
         </section>
     }
     .into_any()
@@ -298,10 +324,20 @@ fn event(line: &Usage, names: &Names<'_>) -> AnyView {
             <td class="num wide">{format::credits(quantity)} " " <small>{unit}</small></td>
             <td class="wide">{line.model.clone().unwrap_or_else(|| "–".to_owned())}</td>
             <td class="wide">{names.of(line)}</td>
-            <td class="num strong">{format::credits(line.credits)}</td>
+            <td class="num strong">{cost(line)}</td>
         </tr>
     }
     .into_any()
+}
+
+/// What a line cost: credits, or money where a contract bills it so.
+fn cost(line: &Usage) -> String {
+    match &line.billed_currency {
+        Some(currency) if line.credits == Credits::ZERO && line.billed > 0 => {
+            format::unit_price(line.billed, currency)
+        }
+        _ => format::credits(line.credits),
+    }
 }
 
 #[cfg(test)]

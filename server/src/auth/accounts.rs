@@ -87,7 +87,7 @@ pub async fn sign_in(engine: &Engine, email: &str, password: &str, ip: &str) -> 
     let entry = Entry {
         actor: Actor::User(user_id.clone()),
         org_id: Some(&org_id),
-        action: "auth.sign_in",
+        action: audit::SIGN_IN,
         subject: &user_id,
         reason: None,
         detail: None,

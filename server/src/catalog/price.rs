@@ -1,17 +1,9 @@
 //! Whether a price can be sold for its product. Pure.
 
 use crate::stripe::shapes::{Price, TAG};
+use crate::units;
 
 use super::parse::{Definition, Kind, Problem};
-
-/// The currencies whose minor units are known: those that Stripe charges. (C7)
-const CURRENCIES: &str = "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd \
-    bnd bob brl bsd bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb \
-    eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jod jpy kes \
-    kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk \
-    mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf \
-    sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx usd \
-    uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw";
 
 /// Checks a price against the product it is of; says what keeps it from being sold.
 pub fn check(price: &Price, product: &Definition, tag: &str) -> Result<(), Problem> {
@@ -22,7 +14,7 @@ pub fn check(price: &Price, product: &Definition, tag: &str) -> Result<(), Probl
         // C9
         return wrong(TAG, format!("says “{other}”, but its product is of “{tag}”"));
     }
-    if !CURRENCIES.split_whitespace().any(|known| known == price.currency) {
+    if !units::is_currency(&price.currency) {
         return wrong("currency", format!("“{}” is not a currency we know", price.currency));
     }
     let Some(amount) = price.unit_amount.filter(|amount| *amount >= 0) else {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::clock::{Millis, parse_rfc3339};
 use crate::entitlements::ContractTerms;
 use crate::error::{Error, Result};
-use crate::units::{Credits, MICRO, parse_decimal};
+use crate::units::{Credits, MICRO, is_currency, parse_decimal};
 
 /// The longest name, in characters.
 const NAME_CHARS_MAX: usize = 100;
@@ -77,7 +77,7 @@ enum Number {
 /// - `[meters]`: minor units for one unit of a meter, billed in money instead of credits;
 /// - `days_until_due`: invoices of its own are sent instead of charged.
 pub fn parse(text: &str) -> Result<Agreed> {
-    let file: File = toml::from_str(text).map_err(|error| wrong("", error.message()))?;
+    let file: File = toml::from_str(text).map_err(|error| wrong("", &told(text, &error)))?;
     let name = file.name.trim().to_owned();
     if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
         return Err(wrong("name", "must be 1 to 100 characters"));
@@ -85,6 +85,9 @@ pub fn parse(text: &str) -> Result<Agreed> {
     let currency = file.currency.to_lowercase();
     if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_lowercase()) {
         return Err(wrong("currency", "must be three letters such as usd"));
+    }
+    if !is_currency(&currency) {
+        return Err(wrong("currency", &format!("“{currency}” is none that Stripe bills in")));
     }
     names("features", &file.features)?;
     names("models", &file.models)?;
@@ -122,6 +125,19 @@ pub fn parse(text: &str) -> Result<Agreed> {
         return Err(wrong("", "it agrees on nothing"));
     }
     Ok(Agreed { name, currency, replaces: file.replaces, starts_at, ends_at, terms })
+}
+
+/// What is wrong with the text, and on which line where it is on one.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        // What is missing from the whole text is said to be where it begins.
+        Some(before) if !error.message().starts_with("missing field") => {
+            let line = before.matches('\n').count() + 1;
+            format!("line {line}: {}", error.message())
+        }
+        _ => error.message().to_owned(),
+    }
 }
 
 fn is_empty(terms: &ContractTerms) -> bool {
@@ -210,8 +226,11 @@ mod tests {
             ("features = [\"a\"]", "name"),
             ("name = \"\"\ncurrency = \"usd\"", "name"),
             ("name = \"A\"\ncurrency = \"dollars\"", "currency"),
+            ("name = \"A\"\ncurrency = \"zzz\"", "“zzz” is none that Stripe bills in"),
+            ("name = \"A\"\ncurrency =\nfeatures = []", "line 2"),
+            ("name = \"A\"\n\nusd", "line 3"),
             ("name = \"A\"\ncurrency = \"usd\"", "nothing"),
-            ("name = \"A\"\ncurrency = \"usd\"\ncolour = 1", "colour"),
+            ("name = \"A\"\ncurrency = \"usd\"\ncolour = 1", "line 3: unknown field `colour`"),
             ("name = \"A\"\ncurrency = \"usd\"\nincluded_credits = -1", "included_credits"),
             ("name = \"A\"\ncurrency = \"usd\"\nincluded_credits = \"1e18\"", "included_credits"),
             ("name = \"A\"\ncurrency = \"usd\"\noverage_price = 0", "overage_price"),

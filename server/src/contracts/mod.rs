@@ -127,6 +127,7 @@ pub async fn create(engine: &Engine, new: NewContract) -> Result<Contract> {
     let terms = serde_json::to_string(&new.agreed.terms)?;
     let mut tx = engine.db.begin().await?;
     credits::lock_wallet(&mut tx, &org.id, engine.clock.now()).await?;
+    orgs::refuse_closed(&mut tx, &org.id).await?;
     let now = engine.clock.now();
     if let Some(before) = by_key(&mut tx, &org.id, &new.key).await? {
         return match is_same(&before, &new.agreed, &terms) {

@@ -84,14 +84,14 @@ impl Book {
 
     /// Pays a debt from what was given ahead and could not be spent before `since`, as it would be
     /// paid were it given only now.
-    fn pay_from_begun(&mut self, since: Millis, at: Millis) -> Result<()> {
+    pub(super) fn pay_from_begun(&mut self, since: Millis, at: Millis) -> Result<()> {
         if !self.wallet.debt.is_positive() {
             return Ok(());
         }
         for index in 0..self.grants.len() {
             let grant = &self.grants[index];
-            let pays = Source::pays_debt(&grant.source_kind);
-            if pays && grant.effective_at > since && grant.is_spendable(at) {
+            let ahead = grant.created_at < grant.effective_at && since < grant.effective_at;
+            if ahead && Source::pays_debt(&grant.source_kind) && grant.is_spendable(at) {
                 self.pay_debt(index, at)?;
             }
         }

@@ -159,7 +159,8 @@ pub async fn end_of(
     store::save(tx, std::iter::once(&mut book)).await
 }
 
-/// Lets what a source granted lapse at another time than was said, as long as it has not ended.
+/// Lets what a source granted lapse at another time than was said, as long as its time is not over.
+/// What is over stays so, also while open holds have something of it: it would come back with them.
 pub async fn move_end(
     tx: &mut Tx,
     org_id: &str,
@@ -169,14 +170,14 @@ pub async fn move_end(
     now: Millis,
 ) -> Result<()> {
     let text = "select id from grants where source_kind = $1 and source_ref = $2
-         and ended_at is null and expires_at <> $3";
-    let row = sql(text).bind(source.word()).bind(source_ref).bind(expires_at);
+         and ended_at is null and expires_at <> $3 and expires_at > $4";
+    let row = sql(text).bind(source.word()).bind(source_ref).bind(expires_at).bind(now);
     let Some((id,)) = tx.optional::<(String,)>(row).await? else { return Ok(()) };
     let mut book = open(tx, org_id, now).await?;
     let at = book.time(now);
     book.settle(at)?;
-    let own = book.grants.iter_mut().find(|grant| grant.id == id && grant.ended_at.is_none());
-    if let Some(grant) = own {
+    let own = book.grants.iter_mut().find(|grant| grant.id == id);
+    if let Some(grant) = own.filter(|grant| grant.ended_at.is_none() && !grant.is_over(at)) {
         grant.expires_at = Some(expires_at);
         grant.changed = true;
         book.settle(at)?;

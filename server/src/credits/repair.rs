@@ -48,8 +48,8 @@ pub async fn repair(
     rebuild_operations(&mut tx, org_id).await?;
     rebuild_wallet(&mut tx, org_id).await?;
     let left = verify::check(&mut tx, Some(org_id)).await?;
-    match left.is_empty() {
-        true => drop(parking::clear(&mut tx, org_id).await?),
+    match parking::parking(&left).is_empty() {
+        true => drop(parking::clear(&mut tx, org_id, now).await?),
         false => drop(parking::park(&mut tx, org_id, &left, actor, now).await?),
     }
     let after = stand(&mut tx, org_id).await?;

@@ -23,7 +23,7 @@ use crate::orgs::Who;
 use crate::stripe::inbox::Claim;
 use crate::stripe::shapes::Session;
 
-use super::pages;
+use super::{pages, withheld};
 
 /// The metadata key under which our row's id travels.
 pub const CHECKOUT: &str = "checkout_id";
@@ -227,7 +227,8 @@ pub async fn of_session(db: &Db, org_id: &str, session_id: &str) -> Result<Check
 }
 
 /// Writes down how a checkout ended, found by its session or, where the answer that named the
-/// session was lost, by the id it carries.
+/// session was lost, by the id it carries. Somebody is told where it subscribed an org that is
+/// closed.
 pub async fn close(tx: &mut Tx, session: &Session, now: Millis) -> Result<()> {
     if session.status != "complete" && session.status != "expired" {
         return Ok(());
@@ -237,5 +238,8 @@ pub async fn close(tx: &mut Tx, session: &Session, now: Millis) -> Result<()> {
     let id = session.metadata.get(CHECKOUT).map_or("", String::as_str);
     let row = sql(text).bind(&session.id).bind(id).bind(&session.status).bind(now);
     tx.execute(row).await?;
-    Ok(())
+    match session.subscription.as_ref().filter(|_| session.status == "complete") {
+        Some(subscription) => withheld::goes_on(tx, subscription, now).await,
+        None => Ok(()),
+    }
 }

@@ -95,6 +95,25 @@ pub async fn of_org(db: &Db, org_id: &str) -> Result<Option<String>> {
     Ok(row.map(|row| row.0))
 }
 
+/// A customer, as operators look at it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Known {
+    /// `cus_…`
+    pub customer_id: String,
+    /// Since when it is gone from Stripe.
+    pub deleted_at: Option<Millis>,
+    /// Since when what was paid through it may be used again.
+    pub released_at: Option<Millis>,
+}
+
+/// The customer that stands for an org now; where there is none, the last one that Stripe deleted.
+pub async fn newest_of_org(db: &Db, org_id: &str) -> Result<Option<Known>> {
+    let text = "select customer_id, deleted_at, released_at from customers where org_id = $1
+         order by case when deleted_at is null then 0 else 1 end, created_at desc,
+             customer_id desc limit 1";
+    db.optional(sql(text).bind(org_id)).await
+}
+
 /// A customer's org, where we know it.
 pub async fn org_of(reads: &mut impl Reads, customer_id: &str) -> Result<Option<String>> {
     let text = "select org_id from customers where customer_id = $1";

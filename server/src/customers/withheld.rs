@@ -81,12 +81,18 @@ pub(super) async fn withhold(
     let ids = ids(tx.all(row).await?);
     let reason = "Its customer was deleted in Stripe";
     let left = credits::freeze_grants(tx, org_id, &ids, true, &Actor::Stripe, reason, now).await?;
-    if !left.is_positive() {
+    // What a dispute had frozen before stays so when it is won: that is somebody's to decide, too.
+    let waits = waiting(tx, customer_id, org_id, now).await?;
+    let is_news =
+        left.is_positive() || (waits.is_positive() && !was_reported(tx, customer_id).await?);
+    if !is_news {
         return Ok(());
     }
-    tell(tx, org_id, Money::CustomerDeleted { credits: left }, now).await?;
-    report(tx, customer_id, org_id, left, now).await?;
-    let detail = json!({ "grants": ids, "credits": left });
+    if left.is_positive() {
+        tell(tx, org_id, Money::CustomerDeleted { credits: left }, now).await?;
+    }
+    report(tx, customer_id, org_id, waits, now).await?;
+    let detail = json!({ "grants": ids, "credits": left, "waiting": waits });
     let entry = audit::Entry {
         actor: Actor::Stripe,
         org_id: Some(org_id),
@@ -98,25 +104,45 @@ pub(super) async fn withhold(
     audit::record(tx, &entry, now).await
 }
 
+/// What is left of all that was paid through a customer and is frozen, whoever froze it, with what
+/// open holds have set aside.
+async fn waiting(tx: &mut Tx, customer_id: &str, org_id: &str, now: Millis) -> Result<Credits> {
+    let text = format!(
+        "select remaining, held from grants
+         where frozen_at is not null and voided_at is null
+         and (expires_at is null or expires_at > $3) and id in ({PAID_THROUGH})"
+    );
+    let row = sql(text).bind(customer_id).bind(org_id).bind(now);
+    let rows: Vec<(Credits, Credits)> = tx.all(row).await?;
+    Ok(rows.into_iter().flat_map(|(remaining, held)| [remaining, held]).sum())
+}
+
+/// Whether somebody was told of this customer before. What was dismissed is not told again.
+async fn was_reported(tx: &mut Tx, customer_id: &str) -> Result<bool> {
+    let text = "select id from findings where kind = $1 and subject = $2 limit 1";
+    let row = sql(text).bind(DELETED).bind(customer_id);
+    Ok(tx.optional::<(String,)>(row).await?.is_some())
+}
+
 async fn report(
     tx: &mut Tx,
     customer_id: &str,
     org_id: &str,
-    left: Credits,
+    waits: Credits,
     now: Millis,
 ) -> Result<()> {
     let message = format!(
         "{customer_id} was deleted in Stripe. {} credits that were paid through it are frozen. \
          Ask who deleted it and why: `customers release --org {org_id} --reason TEXT` lets them \
          be used again; dismiss this if they shall stay frozen.",
-        spoken(left)
+        spoken(waits)
     );
     let found = NewFinding {
         kind: DELETED,
         subject: customer_id,
         org_id: Some(org_id),
         message: &message,
-        detail: Some(json!({ "credits": left })),
+        detail: Some(json!({ "credits": waits })),
     };
     findings::record(tx, &found, now).await.map(drop)
 }
@@ -140,6 +166,28 @@ pub async fn landed(tx: &mut Tx, org_id: &str, payment: &str, now: Millis) -> Re
         kind: CLOSED,
         subject: payment,
         org_id: Some(org_id),
+        message: &message,
+        detail: None,
+    };
+    findings::record(tx, &found, now).await.map(drop)
+}
+
+/// A subscription was just bought: somebody is told where its org is closed, whatever it includes.
+/// What it pays is told apart, by [`landed`].
+pub(super) async fn goes_on(tx: &mut Tx, subscription_id: &str, now: Millis) -> Result<()> {
+    let text = "select s.org_id from subscriptions s join orgs o on o.id = s.org_id
+         where s.subscription_id = $1 and o.deleted_at is not null
+         and s.status not in ('canceled', 'incomplete_expired')";
+    let row: Option<(String,)> = tx.optional(sql(text).bind(subscription_id)).await?;
+    let Some((org_id,)) = row else { return Ok(()) };
+    let message = format!(
+        "{subscription_id} is paid by {org_id}, which was closed before: nobody can use it, and it \
+         goes on. Cancel it at once in Stripe, and refund what was paid."
+    );
+    let found = NewFinding {
+        kind: CLOSED,
+        subject: subscription_id,
+        org_id: Some(&org_id),
         message: &message,
         detail: None,
     };

@@ -1,18 +1,21 @@
 //! A line that somebody invoiced by hand: it is written down as done and posted no more. Stripe is
 //! asked first where it may have the item after all.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::audit::{self, Actor};
 use crate::clock;
-use crate::db::Tx;
+use crate::db::{Tx, sql};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::findings;
 use crate::stripe::shapes::InvoiceItem;
 
 use super::lines::{self, OpenLine};
-use super::{payer, post};
+use super::payer::{self, Payer};
+use super::post;
 
 /// A line that was settled.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +45,14 @@ pub async fn settle(engine: &Engine, id: &str, actor: &Actor, reason: &str) -> R
         Ok(None) => {
             write(&mut tx, &line, actor, reason, now).await?;
             None
+        }
+        Ok(Some(item)) if item.amount != line.amount => {
+            lines::give_up(&mut tx, &line.id, now).await?;
+            let message = format!(
+                "{} says {} instead of {}. Nothing was done: mend it in Stripe first.",
+                item.id, item.amount, line.amount
+            );
+            Some(Error::Conflict(message))
         }
         // Nobody heard that it was made: the customer has it on an invoice, or will have.
         Ok(Some(item)) => {
@@ -83,16 +94,27 @@ async fn take(engine: &Engine, id: &str) -> Result<OpenLine> {
     }))
 }
 
-/// What Stripe has of the line, where it was ever asked for it. Of a customer that is gone nothing
+/// What Stripe has of the line, where it was ever asked for it: of whoever pays now, and of all
+/// customers of the org, since another one may have paid then. Of a customer that is gone nothing
 /// is invoiced any more.
 async fn found(engine: &Engine, line: &OpenLine) -> Result<Option<InvoiceItem>> {
     if line.tried_at.is_none() {
         return Ok(None);
     }
-    match payer::of(engine, line).await? {
-        Ok(payer) => post::look_for(engine, line, &payer).await,
-        Err(_) => Ok(None),
+    let text = "select customer_id from customers where org_id = $1 and deleted_at is null
+         order by created_at, customer_id";
+    let rows: Vec<(String,)> = engine.db.all(sql(text).bind(&line.org_id)).await?;
+    let mut customers: BTreeSet<String> = rows.into_iter().map(|row| row.0).collect();
+    if let Ok(payer) = payer::of(engine, line).await? {
+        customers.insert(payer.customer);
     }
+    for customer in customers {
+        let payer = Payer { customer, next: None, card_of: None, days_until_due: None };
+        if let Some(item) = post::look_for(engine, line, &payer).await? {
+            return Ok(Some(item));
+        }
+    }
+    Ok(None)
 }
 
 async fn write(

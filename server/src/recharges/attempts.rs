@@ -159,6 +159,17 @@ pub async fn fail(
     Ok(tx.execute(row).await? == 1)
 }
 
+/// Nobody asks Stripe any more for what an org has under way and has no payment yet. One that was
+/// made unheard still counts when it is seen.
+pub async fn let_go(tx: &mut Tx, org_id: &str, why: (&str, &str), now: Millis) -> Result<()> {
+    let text = format!(
+        "update recharge_attempts set status = 'canceled', code = $2, message = $3, settled_at = $4
+         where org_id = $1 and {OPEN} and payment_intent_id is null"
+    );
+    let row = sql(text).bind(org_id).bind(why.0).bind(why.1).bind(now);
+    tx.execute(row).await.map(drop)
+}
+
 /// The first moment of the calendar month, UTC.
 pub fn month_start(at: Millis) -> Millis {
     day_start(at) - (i64::from(date_time(at).day()) - 1) * DAY

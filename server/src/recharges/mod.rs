@@ -31,6 +31,7 @@ use crate::stripe::shapes::PaymentIntent;
 pub use asking::LABEL;
 pub use attempts::Attempt;
 use outcome::{Outcome, outcome};
+pub use refused::let_go;
 
 /// What is told whoever asks for a pack that is not sold.
 pub const NO_PACK: &str = "Choose one of the packs that are on sale.";
@@ -43,11 +44,13 @@ pub async fn attempt(engine: &Engine, payload: &Value) -> Result<(), Failure> {
     let Some(org_id) = payload["org_id"].as_str() else {
         return Err(Failure::GiveUp(Error::internal("a recharge for nobody")));
     };
-    buy(engine, org_id).await.map_err(|error| match &error {
-        // Somebody mends the key, and then the same job succeeds.
-        Error::Stripe { code, .. } if code == KEY_REFUSED => Failure::Retry(error),
-        _ => Failure::from(error),
-    })
+    let done = match buy(engine, org_id).await {
+        Err(Error::Stripe { code, message, .. }) if code == KEY_REFUSED => {
+            refused::wait(engine, org_id, &message).await
+        }
+        done => done,
+    };
+    done.map_err(Failure::from)
 }
 
 async fn buy(engine: &Engine, org_id: &str) -> Result<()> {
@@ -78,6 +81,11 @@ async fn pursue(engine: &Engine, attempt: &Attempt, fresh: bool) -> Result<()> {
     // An answer that was lost may have been a payment; its key may be forgotten by now.
     if !fresh && let Some(found) = asking::find(engine, attempt).await? {
         return look_at(engine, attempt, &found.id).await;
+    }
+    // Whoever closed the org meanwhile let go of it.
+    let open = attempts::under_way(&mut &engine.db, &attempt.org_id).await?;
+    if open.is_none_or(|open| open.id != attempt.id) {
+        return Ok(());
     }
     match asking::charge(engine, attempt).await {
         Ok(made) => look_at(engine, attempt, &made.id).await,
@@ -160,14 +168,15 @@ pub async fn sync_payment(engine: &Engine, id: &str, claim: &Claim) -> Result<Sy
     Err(Error::Unavailable)
 }
 
-/// Whether this is the payment of an attempt of ours that could still be paid and should not be.
+/// Whether this is the payment of an attempt of ours that could still be paid and should not be:
+/// also of one that was let go of before anybody heard of the payment.
 async fn must_cancel(engine: &Engine, found: &PaymentIntent, seen: &Outcome) -> Result<bool> {
     if !matches!(seen, Outcome::Refused(_)) || !outcome::is_open(found) {
         return Ok(false);
     }
     let label = found.metadata.get(asking::LABEL).map(String::as_str);
     let attempt = attempts::of_payment(&mut &engine.db, &found.id, label).await?;
-    Ok(attempt.is_some_and(|attempt| attempt.is_open()))
+    Ok(attempt.is_some_and(|one| one.is_open() || one.payment_intent_id.is_none()))
 }
 
 /// Looks for orgs below their threshold that no request has crossed, and for attempts whose answer

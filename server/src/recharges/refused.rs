@@ -4,7 +4,9 @@
 
 use serde_json::json;
 
-use crate::clock::DAY;
+use crate::autorecharge;
+use crate::clock::{DAY, MINUTE, Millis};
+use crate::db::Tx;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::findings::{self, NewFinding};
@@ -14,6 +16,40 @@ use super::attempts::{self, Attempt};
 
 /// The kind of finding where Stripe would not hear of a recharge.
 const FINDING: &str = "recharge_refused";
+
+/// How often is tried whether a key was mended. All that an org has waiting tries at one moment.
+const AGAIN: Millis = 2 * MINUTE;
+
+/// The key was refused before there was an attempt: an operator is told, and it is tried again
+/// soon, however long that lasts. The job that was tried is done, so that whatever crosses the
+/// threshold after the key was mended is heard at once.
+pub async fn wait(engine: &Engine, org_id: &str, said: &str) -> Result<()> {
+    let now = engine.clock.now();
+    let message = format!(
+        "Auto-recharge cannot look at what card there is: Stripe refuses the key ({KEY_REFUSED}: \
+         {said}). No card was declined, and the customer was told nothing. It is tried again \
+         every two minutes: mend the key in Stripe."
+    );
+    let found = NewFinding {
+        kind: FINDING,
+        subject: org_id,
+        org_id: Some(org_id),
+        message: &message,
+        detail: Some(json!({ "code": KEY_REFUSED })),
+    };
+    let at = (now / AGAIN + 1) * AGAIN;
+    let mut tx = engine.db.begin().await?;
+    findings::record(&mut tx, &found, now).await?;
+    autorecharge::want(&mut tx, org_id, at, &format!("refused:{at}")).await?;
+    tx.commit().await
+}
+
+/// The org is closed: nobody asks for its attempt any more, and nothing is left to mend.
+pub async fn let_go(tx: &mut Tx, org_id: &str, now: Millis) -> Result<()> {
+    let why = ("org_closed", "The organisation was closed.");
+    attempts::let_go(tx, org_id, why, now).await?;
+    findings::resolve(tx, FINDING, org_id, "the org was closed", now).await
+}
 
 /// Writes down what Stripe said, for an operator.
 pub async fn tell(engine: &Engine, attempt: &Attempt, code: &str, said: &str) -> Result<()> {

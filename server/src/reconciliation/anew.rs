@@ -17,7 +17,7 @@ use super::apply::look;
 use super::plan::Remedy;
 use super::seen;
 
-/// Objects that are looked at in one go, at most: somebody waits for the answer.
+/// Objects of all customers that are looked at in one go, at most: somebody waits for the answer.
 const OBJECTS_MAX: usize = 200;
 /// Customers of one org, at most.
 const CUSTOMERS_MAX: i64 = 20;
@@ -31,7 +31,8 @@ pub struct Looked {
     pub done: usize,
     /// Those that are not, each with the reason.
     pub failed: BTreeMap<String, String>,
-    /// How many were not looked at, being too many at once.
+    /// How many were not looked at, being too many at once; a customer of whom nothing was looked
+    /// at counts as one.
     pub left: usize,
 }
 
@@ -45,11 +46,19 @@ pub async fn look_anew(engine: &Engine, org_id: &str, actor: Actor) -> Result<Lo
     let customers: Vec<(String,)> = engine.db.all(rows).await?;
     looked.is_customer = !customers.is_empty();
     let since = engine.clock.now() - super::DAYS * DAY;
+    let mut room = OBJECTS_MAX;
     for (customer,) in customers {
         note(&mut looked, &customer, look(engine, Remedy::Customer, &customer).await)?;
-        let objects = objects(engine, &customer, since).await?;
-        looked.left += objects.len().saturating_sub(OBJECTS_MAX);
-        for (remedy, id) in objects.into_iter().take(OBJECTS_MAX) {
+        if room == 0 {
+            looked.left += 1;
+            continue;
+        }
+        let seen = objects(engine, &customer, since).await?;
+        looked.left += seen.unfollowed;
+        let (objects, left) = chosen(seen, room);
+        looked.left += left;
+        room -= objects.len();
+        for (remedy, id) in objects {
             note(&mut looked, &id, look(engine, remedy, &id).await)?;
         }
     }
@@ -57,9 +66,8 @@ pub async fn look_anew(engine: &Engine, org_id: &str, actor: Actor) -> Result<Lo
     Ok(looked)
 }
 
-/// What there is of a customer, in the order in which it is looked at: what pays before what was
-/// paid, and what came back last. A deleted one has only what we still hold for running.
-async fn objects(engine: &Engine, customer: &str, since: Millis) -> Result<Vec<(Remedy, String)>> {
+/// What there is of a customer. A deleted one has only what we still hold for running.
+async fn objects(engine: &Engine, customer: &str, since: Millis) -> Result<seen::OfCustomer> {
     let text = "select subscription_id from subscriptions
          where customer_id = $1 and status not in ('canceled', 'incomplete_expired')
          order by subscription_id limit 100";
@@ -73,6 +81,28 @@ async fn objects(engine: &Engine, customer: &str, since: Millis) -> Result<Vec<(
     let unlisted = ours.into_iter().map(|row| row.0).filter(|id| !seen.subscriptions.contains(id));
     let unlisted: Vec<String> = unlisted.collect();
     seen.subscriptions.extend(unlisted);
+    Ok(seen)
+}
+
+/// Those that there is room for, in the order in which they are looked at, and how many there is
+/// none for. What pays is looked at before what was paid, and what came back last; but where it is
+/// too much, what was paid gives way, the oldest first: it is seen by other ways, too.
+fn chosen(mut seen: seen::OfCustomer, room: usize) -> (Vec<(Remedy, String)>, usize) {
+    let (mut free, mut left) = (room, 0);
+    let by_weight = [
+        &mut seen.subscriptions,
+        &mut seen.disputes,
+        &mut seen.refunds,
+        &mut seen.credit_notes,
+        &mut seen.invoices,
+        &mut seen.sessions,
+        &mut seen.payments,
+    ];
+    for ids in by_weight {
+        left += ids.len().saturating_sub(free);
+        ids.truncate(free);
+        free -= ids.len();
+    }
     let kinds = [
         (Remedy::Subscription, seen.subscriptions),
         (Remedy::Invoice, seen.invoices),
@@ -84,7 +114,7 @@ async fn objects(engine: &Engine, customer: &str, since: Millis) -> Result<Vec<(
     ];
     let all =
         kinds.into_iter().flat_map(|(remedy, ids)| ids.into_iter().map(move |id| (remedy, id)));
-    Ok(all.collect())
+    (all.collect(), left)
 }
 
 /// Counts a look. One that cannot be made just now ends them all: the next would fail alike.
@@ -118,4 +148,29 @@ async fn record(engine: &Engine, org_id: &str, actor: Actor, looked: &Looked) ->
     let mut tx = engine.db.begin().await?;
     audit::record(&mut tx, &entry, engine.clock.now()).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_back_is_looked_at_however_much_was_paid() {
+        let many = |kind: &str, count| (0..count).map(|n| format!("{kind}_{n}")).collect();
+        let seen = seen::OfCustomer {
+            subscriptions: many("sub", 1),
+            invoices: many("in", 300),
+            payments: many("pi", 300),
+            refunds: many("re", 4),
+            disputes: many("dp", 2),
+            ..seen::OfCustomer::default()
+        };
+        let (objects, left) = chosen(seen, 200);
+        let ids: Vec<&str> = objects.iter().map(|(_, id)| id.as_str()).collect();
+        assert_eq!((ids.len(), left), (200, 407));
+        assert_eq!(ids[..2], ["sub_0", "in_0"], "the newest are listed first");
+        assert_eq!(ids[194..], ["re_0", "re_1", "re_2", "re_3", "dp_0", "dp_1"]);
+        let (objects, left) = chosen(seen::OfCustomer::default(), 0);
+        assert_eq!((objects.len(), left), (0, 0));
+    }
 }

@@ -156,6 +156,9 @@ pub async fn everything(engine: &Engine, since: Millis) -> Result<Seen> {
     })
 }
 
+/// Payments of one customer of which refunds and disputes are listed, at most: two calls each.
+const FOLLOWED_MAX: usize = 100;
+
 /// The ids of what Stripe has of one customer, by kind.
 #[derive(Debug, Default)]
 pub struct OfCustomer {
@@ -173,6 +176,8 @@ pub struct OfCustomer {
     pub disputes: Vec<String>,
     /// Credit notes.
     pub credit_notes: Vec<String>,
+    /// How many payments were too many to list their refunds and disputes.
+    pub unfollowed: usize,
 }
 
 /// An object of which only the id is read.
@@ -187,8 +192,8 @@ impl Identified for Named {
     }
 }
 
-/// Reads the lists of one customer. Refunds and disputes are listed by payment, of those that went
-/// through.
+/// Reads the lists of one customer. Refunds and disputes are listed by payment, of the newest of
+/// those that went through.
 pub async fn of_customer(engine: &Engine, customer: &str, since: Millis) -> Result<OfCustomer> {
     let created = Some(Created { gte: since / SECOND });
     let all =
@@ -205,8 +210,12 @@ pub async fn of_customer(engine: &Engine, customer: &str, since: Millis) -> Resu
     )?;
     let mut seen =
         OfCustomer { subscriptions, invoices, sessions, credit_notes, ..OfCustomer::default() };
+    let mut followed = 0;
     for payment in payments {
-        if payment.status == "succeeded" {
+        if payment.status == "succeeded" && followed == FOLLOWED_MAX {
+            seen.unfollowed += 1;
+        } else if payment.status == "succeeded" {
+            followed += 1;
             let of = |path| Page {
                 path,
                 limit: 100,

@@ -232,6 +232,20 @@ pub fn decimal(micros: i64) -> String {
     format!("{sign}{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
 }
 
+/// The currencies whose minor units are known: those that Stripe charges. (C7)
+const CURRENCIES: &str = "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd \
+    bnd bob brl bsd bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb \
+    eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jod jpy kes \
+    kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk \
+    mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf \
+    sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx usd \
+    uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw";
+
+/// Whether Stripe charges this currency, in three lowercase letters. (C7)
+pub fn is_currency(code: &str) -> bool {
+    CURRENCIES.split_whitespace().any(|known| known == code)
+}
+
 /// How many decimals a currency's minor unit has, by Stripe's list of zero- and three-decimal
 /// currencies (<https://docs.stripe.com/currencies>).
 pub fn currency_exponent(currency: &str) -> u32 {

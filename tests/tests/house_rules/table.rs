@@ -75,7 +75,6 @@ pub const LAYERS: [&[Room]; 6] = [
         },
     ],
     &[
-        room("closing", &["api_keys", "audit", "autorecharge", "credits", "orgs"]),
         Room {
             name: "contracts",
             calls: &["audit", "credits", "entitlements", "orgs"],
@@ -152,6 +151,19 @@ pub const LAYERS: [&[Room]; 6] = [
                 "orgs",
                 "stripe",
                 "topups",
+            ],
+            up: &[WORKFLOW],
+        },
+        Room {
+            name: "closing",
+            calls: &[
+                "api_keys",
+                "audit",
+                "autorecharge",
+                "credits",
+                "customers",
+                "orgs",
+                "recharges",
             ],
             up: &[WORKFLOW],
         },

@@ -182,13 +182,21 @@ async fn a_dispute_that_is_won_frees_nothing_that_its_deleted_customer_keeps() {
     let dispute = shop.dispute(&world, &payment, json!({})).await;
     let customer = shop.scene.customer().await;
     delete(&world, &customer, &shop).await;
+    assert_eq!(told(&world, &shop.org_id, "customer_deleted").await, 0, "the bank had it before");
     shop.decide(&world, &dispute, "won").await;
     assert_eq!(shop.standing().await.0, "0");
+    // Somebody has to decide, whichever came first.
+    assert_eq!(found(&world, "customer_deleted").await, [customer]);
+    let dismissed = "update findings set resolved_at = 1, resolution = 'it stays'";
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    tx.execute(sql(dismissed)).await.expect("dismissed");
+    tx.commit().await.expect("committed");
     let news = shop.news(&world).await;
     let closed = news.iter().find(|(kind, _)| kind == "dispute_closed").expect("told");
     assert!(closed.1.contains("stay frozen"), "{}", closed.1);
     everything_again(&world, 5).await;
     assert_eq!(frozen(&world, &shop.org_id).await, ["pack"]);
+    assert!(found(&world, "customer_deleted").await.is_empty(), "it was decided");
     release(&world, &shop.org_id, "the owner asked").await.expect("released");
     assert_eq!(shop.standing().await.0, "500");
     world.end().await;

@@ -3,8 +3,10 @@
 
 use serde_json::json;
 use server::audit::Actor;
+use server::autorecharge;
 use server::clock::SECOND;
 use server::contracts::{self, Contract, NewContract};
+use server::credits;
 use server::db::sql;
 use tests::{Program, World, WorldOptions};
 
@@ -89,6 +91,58 @@ async fn a_month_beside_a_tier_pays_what_is_owed_when_it_begins() {
     let balance = program.get("balance").await.body;
     assert_eq!((&balance["available"], &balance["debt"]), (&json!("0"), &json!("0")));
     assert_eq!(state(&world).await, (2, 0));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_that_begins_while_its_wallet_is_parked_pays_what_is_owed_afterwards() {
+    // E8, F1
+    let world = World::with(WorldOptions::nothing_free()).await;
+    let program = world.program("Waiting", 0).await;
+    let org = program.org_id.as_str();
+    let made = contract(&world, &program, "").await;
+    let left = before_the_next(&world, &made).await;
+    let hold = held(&program, "h", "text", 100).await;
+    let asked = json!({ "quantity": 130, "over": "debt" });
+    assert_eq!(capture(&program, &hold, "c", &asked).await.status, 200);
+    let text = "update wallets set parked_at = $2, parked_reason = 'a test' where org_id = $1";
+    world.tamper(sql(text).bind(org).bind(world.engine.clock.now())).await;
+    world.pass(left).await;
+    world.give(org, 7, "while it is parked").await;
+    let (db, now) = (&world.engine.db, world.engine.clock.now());
+    let actor = Actor::Operator("tests".to_owned());
+    assert!(credits::unpark(db, org, &actor, "it was a test", now).await.expect("unparked"));
+    let balance = program.get("balance").await.body;
+    assert_eq!((&balance["available"], &balance["debt"]), (&json!("77"), &json!("0")));
+    uses(&program, "a", "text", 77).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_ahead_hides_from_no_check_that_an_org_runs_low() {
+    // C13
+    let world = World::with(WorldOptions::nothing_free()).await;
+    let program = world.program("Low", 0).await;
+    let made = contract(&world, &program, "replaces = true").await;
+    uses(&program, "a", "text", 100).await;
+    let left = before_the_next(&world, &made).await;
+    let text = "insert into recharge_settings (org_id, enabled, threshold, price_id, monthly_max,
+             failures, next_at, updated_at, updated_by)
+         select $1, true, 50000000, min(price_id), 100000, 0, 0, 0, 'tests' from catalog_prices";
+    world.tamper(sql(text).bind(&program.org_id)).await;
+    let low = async || {
+        let now = world.engine.clock.now();
+        autorecharge::running_low(&mut &world.engine.db, now, 10).await.expect("read")
+    };
+    assert_eq!(low().await, [program.org_id.as_str()]);
+    world.pass(left).await;
+    assert_eq!(program.available().await, "100");
+    assert!(low().await.is_empty());
+    world.give(&program.org_id, 1, "frozen").await;
+    let text = "update grants set frozen_at = $2 where org_id = $1 and ended_at is null";
+    let now = world.engine.clock.now();
+    world.tamper(sql(text).bind(&program.org_id).bind(now)).await;
+    assert_eq!(low().await, [program.org_id.as_str()]);
     world.end().await;
 }
 

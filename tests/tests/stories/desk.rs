@@ -260,6 +260,13 @@ async fn findings_are_read_page_by_page() {
     assert_eq!(all, subjects);
     let newest = second.link("Newest").expect("a way back");
     assert_eq!(on(&olga.visit(&newest).await), on(&first));
+    // Whoever dismisses one stays on its page.
+    let dialog = olga.visit(&second.link("Dismiss").expect("a way")).await;
+    assert_eq!(on(&olga.visit(&dialog.link("Keep it open").expect("a way")).await), on(&second));
+    let refused = olga.fill(&dialog, "dismiss_finding", &[("reason", "a\0b")]).await;
+    let done = olga.fill(&refused, "dismiss_finding", &[("reason", "seen to")]).await;
+    done.must_say("The finding is dismissed.");
+    assert_eq!((done.url.query(), on(&done).len()), (second.url.query(), 9));
     world.end().await;
 }
 

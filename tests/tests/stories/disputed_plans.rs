@@ -3,9 +3,12 @@
 
 use serde_json::json;
 use server::audit::Actor;
+use server::clock;
+use server::credits::{Allowance, Share};
 use server::customers;
 use server::db::sql;
 use server::stripe::inbox::Claim;
+use server::units::Credits;
 use tests::{Shop, World, WorldOptions};
 
 use crate::refunds::everything_again;
@@ -139,6 +142,94 @@ async fn of_two_invoices_only_what_the_disputed_one_backs_waits() {
         assert_eq!(shop.standing().await.0, "13000");
         world.end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_of_the_other_invoice_leaves_only_what_is_disputed_whenever_it_comes() {
+    // E11, E15, B8: 2000 of the 3000 that are carried over are the first invoice's.
+    for (refund_first, outcome, expected) in [
+        (true, "won", 13_000),
+        (false, "won", 13_000),
+        (true, "lost", 10_000),
+        (false, "lost", 10_000),
+    ] {
+        let carries = "included_credits = 10000\nrollover_max = 3000";
+        let options = WorldOptions::nothing_free().catalog("included_credits = 10000", carries);
+        let world = World::with(options).await;
+        let mut shop = Shop::open(&world, "Other").await;
+        let first = shop.subscribe(&world, PRO).await;
+        let first = shop.payment_of(&first).await;
+        world.advance(10 * DAY).await;
+        shop.scene.switch("turnpike_team_month").await;
+        world.settle().await;
+        let step = shop.scene.newest_invoice("paid").await;
+        let step = shop.payment_of(&step).await;
+        world.advance(19 * DAY).await;
+        let dispute = shop.dispute(&world, &step, json!({})).await;
+        if refund_first {
+            shop.refund(&world, &first, 2_900).await;
+            renew(&world).await;
+        } else {
+            renew(&world).await;
+            assert_eq!(shop.standing().await, credits("12000", "0"));
+            shop.refund(&world, &first, 2_900).await;
+        }
+        let told = format!("refund first {refund_first}, {outcome}");
+        assert_eq!(shop.standing().await, credits("10000", "0"), "{told}");
+        everything_again(&world, 3).await;
+        assert_eq!(shop.standing().await, credits("10000", "0"), "{told}");
+        shop.decide(&world, &dispute, outcome).await;
+        assert_eq!(shop.standing().await, credits(&expected.to_string(), "0"), "{told}");
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_periods_that_each_carried_two_parts_are_walked_once() {
+    // E11, B5: each hand-over has two grants before it and two after it.
+    const WEEKS: i64 = 26;
+    let world = World::with(WorldOptions::nothing_free()).await;
+    let program = world.program("Weekly", 0).await;
+    let (org, begins) = (program.org_id.as_str(), world.engine.clock.now());
+    let week = |number: i64| begins + number * 7 * clock::DAY;
+    let whole = |credits| Credits::from_whole(credits).expect("fits");
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    for number in 0..WEEKS {
+        let allowance = Allowance {
+            org_id: org.to_owned(),
+            item: "sub_weekly".to_owned(),
+            period: (week(number), week(number + 1)),
+            target: whole(100),
+            rollover_max: whole(1_000_000),
+            grace_until: week(number + 2),
+            invoice: format!("in_{number}"),
+            reason: "Weekly".to_owned(),
+        };
+        let now = week(number);
+        server::credits::set_allowance(&mut tx, allowance, now).await.expect("granted");
+        if number == 0 {
+            freeze(&mut tx, org, true, now).await;
+        }
+    }
+    let now = week(WEEKS - 1);
+    // All of it: the first week's hundred went through every hand-over, beside the others.
+    let share = Share::of(1, 1);
+    let all = async {
+        freeze(&mut tx, org, false, now).await;
+        server::credits::claw_back(&mut tx, org, "in_0", share, now).await.expect("clawed");
+    };
+    let limit = std::time::Duration::from_secs(120);
+    tokio::time::timeout(limit, all).await.expect("as many looks as weeks");
+    tx.commit().await.expect("committed");
+    world.pass((WEEKS - 1) * DAY * 7).await;
+    assert_eq!(program.available().await, ((WEEKS - 1) * 100).to_string());
+    world.end().await;
+}
+
+/// What a dispute over the first week's invoice does.
+async fn freeze(tx: &mut server::db::Tx, org: &str, frozen: bool, now: clock::Millis) {
+    let done = server::credits::freeze(tx, org, "in_0", frozen, &Actor::Stripe, "disputed", now);
+    done.await.expect("frozen or freed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,12 @@ async fn a_double_click_grants_once() {
         ("", "r", "credits"),
         ("-5", "r", "credits"),
         ("lots", "r", "credits"),
+        ("12,50", "r", "credits"),
+        ("9,000,000,000,000", "r", "credits"),
         ("5", "", "reason"),
+        ("5", "a\0b", "reason"),
+        ("", "", "credits"),
+        ("", "", "reason"),
     ] {
         let values = [("credits", credits), ("reason", reason)];
         let back = olga.fill(&page, "grant_credits", &values).await;
@@ -136,9 +141,11 @@ async fn a_contract_made_on_the_page_allows_what_it_says_and_is_ended_there() {
     let example = page.form("make_contract").value("terms").expect("an example").to_owned();
     let wrong = "name = \"Acme\"\ncurrency = \"usd\"\n[meters]\nsmoke = 1";
     let colour = "name = \"Acme\"\ncurrency = \"usd\"\ncolour = 1";
+    let nowhere = "name = \"Acme\"\ncurrency = \"zzz\"\nreplaces = true";
     for (terms, reason, field, told) in [
         (example.as_str(), "they asked", "terms", "name"),
-        (colour, "they asked", "terms", "colour"),
+        (colour, "they asked", "terms", "line 3: unknown field"),
+        (nowhere, "they asked", "terms", "“zzz” is none that Stripe bills in"),
         (wrong, "they asked", "terms", "no meter smoke"),
         ("name = \"Acme\"\ncurrency = \"usd\"\nreplaces = true", "", "grounds", "Say why"),
     ] {
@@ -160,6 +167,7 @@ async fn a_contract_made_on_the_page_allows_what_it_says_and_is_ended_there() {
     assert_eq!(made[0].created_by, "operator:olga@example.com");
     let page = org_page(&olga, &program).await;
     page.must_say("500 credits each month. Features: video. Limits: seats 50.");
+    page.must_say("Acme 2027, contract");
     assert_eq!(program.available().await, "600");
     assert_eq!(program.consume("b", "video", 1).await.status, 200);
     // Ending asks first, and for a reason.
@@ -212,7 +220,8 @@ async fn looking_at_stripe_anew_finds_what_no_webhook_told() {
     // Stripe away: nothing is changed, and the page says so.
     world.control("faults", json!({ "api": { "status": 500, "count": 1_000_000 } })).await;
     let away = olga.fill(&page, "look_anew", &[]).await;
-    away.must_say("The payment service did not take this");
+    away.must_say("Stripe did not answer. What was read so far is kept");
+    assert!(!away.says("Nothing was charged"), "{}", away.text());
     world.control("faults", json!({ "api": null, "webhooks": {} })).await;
     world.end().await;
 }

@@ -57,6 +57,13 @@ async fn told(world: &World) -> Vec<String> {
     about.map(|one| one.message).collect()
 }
 
+/// Changes the lines behind the product's back.
+async fn alter(world: &World, change: &str) {
+    let mut tx = world.engine.db.begin().await.expect("a transaction");
+    tx.execute(sql(format!("update billed_lines set {change}"))).await.expect("changed");
+    tx.commit().await.expect("committed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_was_invoiced_by_hand_is_never_posted_any_more() {
     // B20, E5
@@ -120,6 +127,35 @@ async fn a_line_that_stripe_has_after_all_is_not_settled_by_hand() {
     assert!(why.contains("Stripe has this line as ii_"), "{why}");
     let made = lines(&world, &shop.org_id).await;
     assert!(made[0].item_id.is_some() && made[0].posted_at.is_some(), "{made:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_stripe_has_otherwise_is_not_settled_whoever_would_pay_it_now() {
+    // E5
+    let world = world_with_overage(10).await;
+    let mut shop = Shop::open(&world, "Otherwise").await;
+    shop.subscribe(&world, "turnpike_pro_month").await;
+    uses(&shop.program, "a", "text", 15).await;
+    let fault = json!({ "kind": "reset_after", "method": "POST", "path": "/v1/invoiceitems",
+                        "count": 3 });
+    world.control("faults", json!({ "api": fault })).await;
+    past_the_period(&world, &shop.org_id, 60).await;
+    let ids = line_ids(&world, &shop.org_id).await;
+    // It says another amount; and where the currency is another one, nobody pays it.
+    let changed = [
+        ("amount = amount + 1", "instead of"),
+        ("amount = amount - 1, currency = 'eur'", "Stripe has this line as ii_"),
+    ];
+    for (change, expected) in changed {
+        assert_eq!(lines(&world, &shop.org_id).await[0].posted_at, None);
+        alter(&world, change).await;
+        let refused = overage::settle(&world.engine, &ids[0], &operator(), "by hand").await;
+        let why = refused.expect_err("Stripe has it").to_string();
+        assert!(why.contains(expected), "{why}");
+    }
+    alter(&world, "currency = 'usd'").await;
+    assert!(lines(&world, &shop.org_id).await[0].item_id.is_some());
     world.end().await;
 }
 

@@ -178,10 +178,23 @@ async fn the_balances_of_a_statement_are_rebuilt_too() {
         let found = audit(&world, Some(org)).await;
         let told = |one: &Disagreement| one.subject == third && one.message.starts_with(says);
         assert!(found.iter().any(told) && found.len() <= 2, "{column}: {found:?}");
+        assert!(found.iter().all(|one| !one.parks), "{column}: {found:?}");
+        assert_eq!(on_record(&world, org, "wallet.park").await, 1, "{column}: only shown");
         assert!(repair(&world, org).await.is_empty(), "{column}");
         assert_eq!(shown(&program).await, ["130", "80", "90", "100"], "{column}");
     }
-    uses(&program, "c", "text", 130).await;
+    // Nobody waits for it: neither who uses, nor who is unparked after something else.
+    let text = "update operations set available_after = available_after + 1 where id = $1";
+    world.tamper(sql(text).bind(&third)).await;
+    assert_eq!(audit(&world, None).await.len(), 2, "it, and the one that follows from it");
+    uses(&program, "c", "text", 129).await;
+    let text = "update wallets set parked_at = 1, parked_reason = 'a test' where org_id = $1";
+    world.tamper(sql(text).bind(org)).await;
+    let (db, now) = (&world.engine.db, world.engine.clock.now());
+    assert!(credits::unpark(db, org, &auditor(), "it was a test", now).await.expect("unparked"));
+    uses(&program, "d", "text", 1).await;
+    assert!(repair(&world, org).await.is_empty());
+    assert_eq!(shown(&program).await, ["0", "1", "130", "80", "90", "100"]);
     world.end().await;
 }
 

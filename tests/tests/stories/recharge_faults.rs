@@ -52,6 +52,30 @@ async fn a_key_that_is_refused_for_minutes_is_waited_for_and_does_not_end_the_jo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_refused_for_hours_is_told_and_buys_soon_after_it_was_mended() {
+    // E2
+    let world = plain_world().await;
+    let mut shop = wanting(&world, "Hours", "pm_card_visa").await;
+    fault(&world, "GET", "/v1/customers", 401, 1_000_000).await;
+    spend(&shop, "a", 150).await;
+    world.settle().await;
+    for _ in 0..5 {
+        world.advance(HOUR).await;
+    }
+    let said = refused(&world).await;
+    assert!(said.len() == 1 && said[0].contains("mend the key"), "{said:?}");
+    let left = "select id from jobs where kind = 'recharge'";
+    let left: Vec<(String,)> = world.rows(server::db::sql(left)).await;
+    assert_eq!(left.len(), 1, "however often it was tried");
+    assert_eq!((attempts(&world, &shop).await.len(), told(&world, &shop).await.len()), (0, 0));
+    mended(&world).await;
+    world.advance(3 * 60).await;
+    assert_eq!((available(&shop).await.as_str(), refused(&world).await.len()), ("550", 0));
+    assert_eq!(payments(&mut shop).await.len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_given_up_keeps_no_later_one_from_being_left() {
     // E1, E2
     let world = plain_world().await;

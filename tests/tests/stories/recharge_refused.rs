@@ -210,6 +210,7 @@ async fn the_billing_page_switches_it_on_and_off_and_says_what_is_wrong_under_th
     let few = save("few", &pack, "50").await;
     few.must_say("must be a decimal number");
     assert_eq!(few.form("save_recharge").value("threshold"), Some("few"), "what was typed stays");
+    save("1,00", &pack, "50").await.must_say("between groups of three digits only");
     save("0", &pack, "50").await.must_say("The threshold is more than 0");
     let all = save("-5", "price_unknown", "12,50").await;
     for (field, says) in [
@@ -225,7 +226,7 @@ async fn the_billing_page_switches_it_on_and_off_and_says_what_is_wrong_under_th
     save("100", &pack, "12,50").await.must_say("Enter an amount such as 100 or 1,250.50.");
     save("100", &pack, "9.99").await.must_say("This is less than one pack costs");
     save("100", "price_unknown", "50").await.must_say("Choose one of the packs");
-    let page = save("1,00", &pack, "50.00").await;
+    let page = save("100", &pack, "50.00").await;
     page.must_say("Auto-recharge is on.");
     for words in ["fewer than 100 credits are left", "Visa ending in 4242", "$0.00 of at most $50"]
     {

@@ -3,6 +3,7 @@
 use server::db::sql;
 use tests::{Shop, World, WorldOptions};
 
+use crate::calls::{held_for, release};
 use crate::purchase::subscribe;
 
 const DAY: i64 = 86_400;
@@ -182,6 +183,27 @@ async fn a_trial_that_is_moved_takes_its_credits_with_it() {
     assert_eq!(status(&world, &shop.org_id).await, "trialing");
     assert_eq!(shop.standing().await.0, "300", "it is there to the end");
     world.advance(11 * DAY).await;
+    assert_eq!(shop.standing().await.0, "2000");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_of_a_trial_that_is_over_does_not_come_back() {
+    // B4, D11: a hold that is open while the plan begins to be paid.
+    let world = trying().await;
+    let ada = world.sign_up("Ada").await;
+    let mut shop = Shop::of(&world, &ada).await;
+    let trial = [("subscription_data[trial_period_days]", "14")];
+    shop.scene.subscribe("turnpike_pro_month", &trial).await;
+    world.settle().await;
+    world.advance(14 * DAY - 3_600).await;
+    let hold = held_for(&shop.program, "h", 40, 20 * 3_600).await;
+    world.advance(4 * 3_600).await;
+    assert_eq!(shop.standing().await.0, "2000");
+    // Stripe still says when the trial ended, with everything that is changed after it.
+    shop.scene.change(&[("metadata[seen]", "again")]).await;
+    world.settle().await;
+    assert_eq!(release(&shop.program, &hold, "r").await.status, 200);
     assert_eq!(shop.standing().await.0, "2000");
     world.end().await;
 }

@@ -7,7 +7,7 @@ use server::contracts::{self, Contract};
 use server::engine::Engine;
 use server::entitlements::ContractTerms;
 
-use super::forms::{key, of_org};
+use super::forms::key;
 use crate::acts::admin::{EndContract, MakeContract};
 use crate::error::AppError;
 use crate::forms::{self, FormState, Input};
@@ -34,11 +34,11 @@ replaces = false                     # true: instead of what the tier allows
 # resolution = 99                    # minor units for each: billed in money, costs no credits
 "#;
 
-/// The contracts of an org, and the form for a new one.
-pub async fn section(engine: &Engine, org_id: &str) -> Result<AnyView, AppError> {
+/// The contracts of an org, and the form for a new one unless it is closed.
+pub async fn section(engine: &Engine, org_id: &str, closed: bool) -> Result<AnyView, AppError> {
     let now = engine.clock.now();
     let all = contracts::list(&engine.db, Some(org_id), SHOWN).await?;
-    let made = of_org(forms::state::<MakeContract>().await?, org_id);
+    let made = forms::state::<MakeContract>().await?.about("org", org_id);
     let ended = forms::state::<EndContract>().await?;
     let asked = web::query_text("end");
     let doomed = all.iter().find(|one| Some(&one.id) == asked.as_ref());
@@ -53,11 +53,11 @@ pub async fn section(engine: &Engine, org_id: &str) -> Result<AnyView, AppError>
         false => view! { <ul class="plain rows">{rows}</ul> }.into_any(),
     };
     Ok(view! {
-        {doomed.map(|one| confirm(one, &ended))}
+        {doomed.map(|one| confirm(one, &ended.about("contract", &one.id)))}
         <section class="card stack" id="contracts" aria-labelledby="contracts-title">
             <h2 id="contracts-title">"Contracts"</h2>
             {body}
-            {new_form(org_id, &made, now)}
+            {(!closed).then(|| new_form(org_id, &made, now))}
         </section>
     }
     .into_any())
@@ -202,6 +202,7 @@ fn new_form(org_id: &str, state: &FormState, now: Millis) -> AnyView {
                             id="terms"
                             name="terms"
                             rows="15"
+                            maxlength="20000"
                             spellcheck="false"
                             aria-describedby="terms-error"
                             aria-invalid=invalid

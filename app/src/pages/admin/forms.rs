@@ -3,20 +3,13 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn as _;
 use server::clock::Millis;
+use server::customers::Known;
 use server::ids;
 
 use crate::acts::admin::{GrantCredits, LookAnew};
 use crate::error::AppError;
 use crate::forms::{self, FormState, Input};
 use crate::islands::Enhance;
-
-/// The state of a form that several orgs have: what was typed for another is not shown here.
-pub fn of_org(state: FormState, org_id: &str) -> FormState {
-    match state.value("org") {
-        Some(other) if other != org_id => FormState::default(),
-        _ => state,
-    }
-}
 
 /// The key that is sent with a form, so that it does its work once however often it is sent. A form
 /// that comes back keeps its own, since nobody may know whether it did its work.
@@ -26,7 +19,7 @@ pub fn key(state: &FormState, now: Millis) -> String {
 
 /// Gives credits.
 pub async fn grant(org_id: &str, now: Millis) -> Result<AnyView, AppError> {
-    let state = of_org(forms::state::<GrantCredits>().await?, org_id);
+    let state = forms::state::<GrantCredits>().await?.about("org", org_id);
     let credits = Input { name: "credits", label: "Credits", unit: "credits", ..Input::default() };
     let reason = Input {
         name: "reason",
@@ -56,10 +49,19 @@ pub async fn grant(org_id: &str, now: Millis) -> Result<AnyView, AppError> {
 }
 
 /// Looks at Stripe anew.
-pub async fn look(org_id: &str, customer: Option<&str>) -> Result<AnyView, AppError> {
-    let state = of_org(forms::state::<LookAnew>().await?, org_id);
+pub async fn look(org_id: &str, customer: Option<&Known>) -> Result<AnyView, AppError> {
+    let state = forms::state::<LookAnew>().await?.about("org", org_id);
     let (error, org) = (forms::form_error(&state), org_id.to_owned());
     let about = match customer {
+        Some(Known { deleted_at: Some(_), released_at: None, .. }) => {
+            "Its customer was deleted at Stripe. What is left of what it paid is frozen until \
+             `customers release` at the command line lets it be used again; what Stripe still has \
+             can be read once more."
+        }
+        Some(Known { deleted_at: Some(_), .. }) => {
+            "Its customer was deleted at Stripe, and what was paid through it was released. What \
+             Stripe still has can be read once more."
+        }
         Some(_) => {
             "Everything that Stripe has of this organisation is read once more, as its webhooks \
              would make us. Safe to repeat."

@@ -1,6 +1,7 @@
 //! The operators' pages about the installation and its orgs: what needs a person, every org by
 //! name, and one org with everything that can be done for it.
 
+mod access;
 mod contracts;
 mod forms;
 mod org;

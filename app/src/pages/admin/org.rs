@@ -5,20 +5,22 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use server::auth::Who;
 use server::clock::Millis;
-use server::credits::{self, Balance, GrantView, Page};
+use server::credits::{self, Balance, GrantView};
+use server::customers::{self, Known};
 use server::engine::Engine;
-use server::entitlements::{self, Block, Entitled};
+use server::entitlements::{self, Entitled};
 use server::orgs::{self, Member, Org};
-use server::{audit, customers, gate};
+use server::units::Credits;
+use server::{audit, caps, gate};
 
+use super::access::Access;
+use super::trail::Place;
 use super::{contracts, forms, trail};
 use crate::error::AppError;
 use crate::format;
+use crate::layout::Column::{Number, Text};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::dashboard::stat;
-
-/// Movements and audit entries shown.
-const LAST: i64 = 20;
 
 /// `/admin/orgs/:id`
 pub fn org() -> AnyView {
@@ -28,33 +30,37 @@ pub fn org() -> AnyView {
 
 async fn content(engine: Engine, _who: Who, id: String) -> Result<AnyView, AppError> {
     let (db, now) = (&engine.db, engine.clock.now());
-    let org = orgs::find(db, &id).await?;
+    let org = orgs::find_closed_too(db, &id).await?;
     let members = orgs::members(db, &id).await?;
-    let balance = gate::standing(&engine, &id).await?;
-    let entitled = entitlements::of(db, &id, now).await?;
-    let customer = customers::of_org(db, &id).await?;
-    let parked = credits::is_parked(db, &id).await?;
-    let page = Page { limit: LAST, starting_after: None };
-    let (movements, _) = credits::statement(db, &id, &page).await?;
-    let deeds = audit::of_org(db, &id, LAST).await?;
-    let agreed = contracts::section(&engine, &id).await?;
-    let give = forms::grant(&id, now).await?;
-    let look = forms::look(&id, customer.as_deref()).await?;
-    let about = about(&org, &members);
+    let access = access(&engine, &org).await?;
+    let customer = customers::newest_of_org(db, &id).await?;
+    let frozen = frozen(&engine, &id).await?;
+    let place = Place::read(&id);
+    let (movements, older) = credits::statement(db, &id, &place.movements()).await?;
+    let (deeds, earlier) = audit::of_org(db, &id, &place.deeds()).await?;
+    let closed = org.deleted_at.is_some();
+    let agreed = contracts::section(&engine, &id, closed).await?;
+    let (give, look) = match closed {
+        true => (None, None),
+        false => {
+            let look = forms::look(&id, customer.as_ref()).await?;
+            (Some(forms::grant(&id, now).await?), Some(look))
+        }
+    };
     Ok(view! {
-        {layout::heading(&org.name, about, badges(&entitled, parked, now))}
-        {parked.then(parked_notice)}
-        {entitled.blocks.iter().map(|block| told_block(block, now)).collect::<Vec<_>>()}
-        {standing(&balance)}
+        {layout::heading(&org.name, about(&org, &members), badges(&access, now))}
+        {access.notices(now)}
+        {standing(&access.balance, frozen)}
         <div class="main-side">
             <div class="stack">
-                {grants(&balance)}
+                {grants(&access.balance)}
+                {access.card()}
                 {agreed}
-                {trail::movements(&movements)}
-                {trail::deeds(&deeds)}
+                {trail::movements(&movements, older, &place)}
+                {trail::deeds(&deeds, earlier, &place)}
             </div>
             <aside class="stack">
-                {plan(&entitled, customer)}
+                {plan(&access.entitled, customer.as_ref())}
                 {give}
                 {look}
                 {people(&members)}
@@ -64,6 +70,27 @@ async fn content(engine: Engine, _who: Who, id: String) -> Result<AnyView, AppEr
     .into_any())
 }
 
+async fn access(engine: &Engine, org: &Org) -> Result<Access, AppError> {
+    let (db, id) = (&engine.db, &org.id);
+    let (mut reads, only) = (db, [id.clone()]);
+    Ok(Access {
+        entitled: entitlements::of(db, id, engine.clock.now()).await?,
+        balance: gate::standing(engine, id).await?,
+        cap: caps::load(&mut reads, &only).await?.remove(id),
+        members: caps::of_members(&mut reads, &only).await?.remove(id).unwrap_or_default(),
+        parked: credits::is_parked(db, id).await?,
+        closed: org.deleted_at,
+    })
+}
+
+/// What is left of grants that are frozen and not over.
+async fn frozen(engine: &Engine, org_id: &str) -> Result<Credits, AppError> {
+    let Some(book) = credits::peek(&engine.db, org_id).await? else { return Ok(Credits::ZERO) };
+    let now = engine.clock.now();
+    let kept = |grant: &&credits::Grant| grant.frozen_at.is_some() && !grant.is_over(now);
+    Ok(book.grants.iter().filter(kept).map(|grant| grant.remaining).sum())
+}
+
 /// `org_…, owner ada@example.com, since 1 Nov 2026`
 fn about(org: &Org, members: &[Member]) -> String {
     let owner = members.iter().find(|member| member.role == "owner");
@@ -71,14 +98,9 @@ fn about(org: &Org, members: &[Member]) -> String {
     format!("{}, owner {owner}, since {}", org.id, format::day(org.created_at))
 }
 
-fn badges(entitled: &Entitled, parked: bool, now: Millis) -> AnyView {
-    let blocked = entitled.blocks.iter().any(|block| in_force(block, now));
-    let (class, word) = match (parked, blocked) {
-        (true, _) => ("badge bad", "Parked"),
-        (false, true) => ("badge bad", "Blocked"),
-        (false, false) => ("badge ok", "May use"),
-    };
-    let plan = plan_name(entitled);
+fn badges(access: &Access, now: Millis) -> AnyView {
+    let (class, word) = access.badge(now);
+    let plan = plan_name(&access.entitled);
     view! {
         <span class=class>{word}</span>
         <span class="badge">{plan}</span>
@@ -93,33 +115,11 @@ fn plan_name(entitled: &Entitled) -> String {
     }
 }
 
-fn parked_notice() -> AnyView {
-    let message = "The wallet is parked, because its books disagree: nothing is debited. What \
-         disagrees is in the audit trail; `ledger repair` at the command line rebuilds it.";
-    layout::notice("bad", message.to_owned(), None)
-}
-
-fn in_force(block: &Block, now: Millis) -> bool {
-    block.since <= now && block.until.is_none_or(|until| now < until)
-}
-
-fn told_block(block: &Block, now: Millis) -> AnyView {
-    let (kind, reason) = (&block.kind, &block.reason);
-    match in_force(block, now) {
-        true => {
-            let since = format::stamp(block.since);
-            let message = format!("Use is stopped since {since} ({kind}): {reason}");
-            layout::notice("bad", message, None)
-        }
-        false => {
-            let from = format::stamp(block.since);
-            let message = format!("Use will be stopped from {from} on ({kind}): {reason}");
-            layout::notice("warn", message, None)
-        }
-    }
-}
-
-fn standing(balance: &Balance) -> AnyView {
+fn standing(balance: &Balance, frozen: Credits) -> AnyView {
+    let frozen = frozen.is_positive().then(|| {
+        let meaning = "until a person decides: see the findings".to_owned();
+        stat("Frozen", format::credits(frozen), meaning)
+    });
     let used = format!("used, of {}", format::credits(balance.allowance.granted));
     view! {
         <section class="card" aria-label="Balance">
@@ -128,6 +128,7 @@ fn standing(balance: &Balance) -> AnyView {
                 {stat("Allowance", format::credits(balance.allowance.used), used)}
                 {stat("Held by running work", format::credits(balance.held), "credits".to_owned())}
                 {stat("Owed", format::credits(balance.debt), "credits".to_owned())}
+                {frozen}
                 {stat("Overage", format::credits(balance.overage), "in this period".to_owned())}
             </dl>
         </section>
@@ -135,7 +136,7 @@ fn standing(balance: &Balance) -> AnyView {
     .into_any()
 }
 
-fn plan(entitled: &Entitled, customer: Option<String>) -> AnyView {
+fn plan(entitled: &Entitled, customer: Option<&Known>) -> AnyView {
     let plan = &entitled.plan;
     let line = |name: &'static str, value: String| {
         view! { <div><dt>{name}</dt><dd class="num">{value}</dd></div> }.into_any()
@@ -151,9 +152,13 @@ fn plan(entitled: &Entitled, customer: Option<String>) -> AnyView {
     lines.extend(plan.cancel_at.map(|end| line("Plan ends", format::day(end))));
     lines.extend(plan.subscription_id.clone().map(|id| code("Subscription", id)));
     lines.push(match customer {
-        Some(id) => code("Customer", id),
+        Some(known) => code("Customer", known.customer_id.clone()),
         None => line("Customer", "not at Stripe yet".to_owned()),
     });
+    if let Some(known) = customer {
+        lines.extend(known.deleted_at.map(|at| line("Deleted at Stripe", format::day(at))));
+        lines.extend(known.released_at.map(|at| line("Credits released", format::day(at))));
+    }
     view! {
         <section class="card stack" aria-labelledby="plan">
             <h2 id="plan">"Plan in force"</h2>
@@ -167,21 +172,9 @@ fn grants(balance: &Balance) -> AnyView {
     let rows: Vec<AnyView> = balance.grants.iter().map(grant_row).collect();
     let body = match rows.is_empty() {
         true => view! { <p class="mute">"Nothing is left to spend."</p> }.into_any(),
-        false => view! {
-            <div class="scroll" tabindex="0" role="region" aria-label="Grants">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Source"</th>
-                            <th scope="col" class="num">"Left"</th>
-                            <th scope="col" class="num">"Expires"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+        false => {
+            layout::table("Grants", &[Text("Source"), Number("Left"), Number("Expires")], rows)
         }
-        .into_any(),
     };
     view! {
         <section class="card stack tight" aria-labelledby="grants">

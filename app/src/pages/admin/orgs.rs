@@ -6,6 +6,7 @@ use server::engine::Engine;
 use server::orgs::{self as all_orgs, Found};
 
 use crate::error::AppError;
+use crate::layout::Column::{Number, Text};
 use crate::layout::{self, OperatorPlace};
 use crate::{format, web};
 
@@ -48,8 +49,18 @@ fn search_form(words: &str) -> AnyView {
 }
 
 fn list(found: &[Found], words: &str, later: bool, more: bool) -> AnyView {
+    let query = |after: Option<&str>| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if !words.is_empty() {
+            query.append_pair("q", words);
+        }
+        if let Some(after) = after {
+            query.append_pair("after", after);
+        }
+        format!("/admin/orgs?{}", query.finish())
+    };
     if found.is_empty() && later {
-        let first = view! { <a class="btn" href="/admin/orgs">"Newest"</a> };
+        let first = view! { <a class="btn" href=query(None)>"Newest"</a> };
         let about = "There is no organisation before the one that this page begins after.";
         return layout::empty("No more organisations", about, first.into_any());
     }
@@ -69,16 +80,6 @@ fn list(found: &[Found], words: &str, later: bool, more: bool) -> AnyView {
         };
     }
     let rows: Vec<AnyView> = found.iter().map(row).collect();
-    let query = |after: Option<&str>| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        if !words.is_empty() {
-            query.append_pair("q", words);
-        }
-        if let Some(after) = after {
-            query.append_pair("after", after);
-        }
-        format!("/admin/orgs?{}", query.finish())
-    };
     let newest = later.then(|| view! { <a class="btn small" href=query(None)>"Newest"</a> });
     let older = match found.last().filter(|_| more) {
         Some(last) => {
@@ -86,20 +87,14 @@ fn list(found: &[Found], words: &str, later: bool, more: bool) -> AnyView {
         }
         None => view! { <span class="btn small" aria-disabled="true">"Older"</span> }.into_any(),
     };
+    let table = layout::table(
+        "Organisations",
+        &[Text("Organisation"), Text("Owner"), Number("Since")],
+        rows,
+    );
     view! {
         <section class="card stack tight" aria-label="Organisations">
-            <div class="scroll" tabindex="0" role="region" aria-label="Organisations">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Organisation"</th>
-                            <th scope="col">"Owner"</th>
-                            <th scope="col" class="num">"Since"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
             <nav class="pager" aria-label="Pages of organisations">
                 <span>"Newest first"</span>
                 <span class="row">{newest} {older}</span>

@@ -10,6 +10,7 @@ use server::{credits, findings, jobs, webhooks};
 
 use crate::error::AppError;
 use crate::format;
+use crate::layout::Column::{Number, Text};
 use crate::layout::{self, OperatorPlace};
 
 /// Parked wallets shown.
@@ -117,6 +118,8 @@ fn parked_wallets(parked: &[(String, String)]) -> Option<AnyView> {
             .into_any()
         })
         .collect();
+    let columns = [Text("Organisation"), Text("What disagrees")];
+    let table = layout::table("Parked wallets", &columns, rows);
     Some(
         view! {
             <section class="card stack tight" id="parked" aria-labelledby="parked-title">
@@ -126,17 +129,7 @@ fn parked_wallets(parked: &[(String, String)]) -> Option<AnyView> {
                     <code>"ledger repair --org ID --reason TEXT"</code>
                     " rebuilds them."
                 </p>
-                <div class="scroll" tabindex="0" role="region" aria-label="Parked wallets">
-                    <table class="table">
-                        <thead>
-                            <tr>
-                                <th scope="col">"Organisation"</th>
-                                <th scope="col">"What disagrees"</th>
-                            </tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </table>
-                </div>
+                {table}
             </section>
         }
         .into_any(),
@@ -214,6 +207,7 @@ fn all_operators(everybody: &[Operator]) -> AnyView {
             .into_any()
         })
         .collect();
+    let table = layout::table("Operators", &[Text("Address"), Text("Why"), Number("Since")], rows);
     view! {
         <section class="card stack tight" aria-labelledby="operators">
             <h2 id="operators">"Operators"</h2>
@@ -221,18 +215,7 @@ fn all_operators(everybody: &[Operator]) -> AnyView {
                 "Made and unmade at the command line only: "
                 <code>"operators add --email E --reason R"</code>
             </p>
-            <div class="scroll" tabindex="0" role="region" aria-label="Operators">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Address"</th>
-                            <th scope="col">"Why"</th>
-                            <th scope="col" class="num">"Since"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
         </section>
     }
     .into_any()

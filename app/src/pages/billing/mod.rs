@@ -61,15 +61,28 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let billed = billed::card(&engine, &who.org_id).await?;
     let recharge = recharge::card(&engine, &who, &catalog.packs).await?;
     let backs = backs::card(&engine, &who.org_id).await?;
-    let compare = view! { <a class="btn" href="/pricing">"Compare plans"</a> };
     let row = &standing.entitled.plan;
+    let about = plan::summary(current.as_ref(), row, billed.is_some());
+    let to_billed = billed.is_some().then(|| {
+        view! { <a class="btn" href="#billed">"What is billed"</a> }
+    });
+    let actions = view! {
+        {to_billed}
+        <a class="btn" href="/pricing">"Compare plans"</a>
+    };
+    // Where a contract stands in the plan's place, what it says comes before what one could buy.
+    let (agreed, billed) = match current.is_none() && plan::is_contract(row) {
+        true => (billed, None),
+        false => (None, billed),
+    };
     let bought = format::credits(standing.packs());
     Ok(view! {
-        {layout::heading("Billing", plan::summary(current.as_ref(), row), compare.into_any())}
+        {layout::heading("Billing", about, actions.into_any())}
         {current.as_ref().and_then(Current::message).map(|message| {
             let link = Some(("Update the card".to_owned(), "/billing/card".to_owned()));
             layout::notice("warn", message.to_owned(), link)
         })}
+        {agreed}
         {match &current {
             Some(current) => plan::card(current, &decisions),
             None => choose::plans(&catalog, &subscribe, invoices.is_empty()),

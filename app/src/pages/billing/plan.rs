@@ -37,9 +37,10 @@ impl Forms {
     }
 }
 
-/// Plan, price and what happens next, in a sentence.
-pub fn summary(current: Option<&Current>, plan: &PlanRow) -> String {
-    let Some(current) = current else { return format!("{} plan, nothing to pay.", plan.tier_name) };
+/// Plan, price and what happens next, in a sentence. `billed` is whether the page shows terms made
+/// for the org, or money that is billed after use.
+pub fn summary(current: Option<&Current>, plan: &PlanRow, billed: bool) -> String {
+    let Some(current) = current else { return unpaid(plan, billed) };
     let amount = money(current.total(), &current.currency);
     let next = match (current.ends_at, current.trial_end, current.status.as_str()) {
         (_, _, "past_due" | "unpaid" | "incomplete") => "The last payment is open.".to_owned(),
@@ -52,6 +53,21 @@ pub fn summary(current: Option<&Current>, plan: &PlanRow) -> String {
         _ => format!("Renews {}.", format::day(current.period_end)),
     };
     format!("{}, {amount} {}. {next}", current.plan, every(current))
+}
+
+/// What holds where no subscription is paid.
+fn unpaid(plan: &PlanRow, billed: bool) -> String {
+    let name = &plan.tier_name;
+    match (is_contract(plan), billed) {
+        (true, _) => format!("{name}, by contract. What is billed stands below."),
+        (false, true) => format!("{name} plan. What is billed after use stands below."),
+        (false, false) => format!("{name} plan, nothing to pay."),
+    }
+}
+
+/// Whether a contract stands in the plan's place.
+pub fn is_contract(plan: &PlanRow) -> bool {
+    plan.status == "contract"
 }
 
 /// `a month`, `every 3 months`

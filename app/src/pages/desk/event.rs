@@ -28,7 +28,7 @@ async fn content(engine: Engine, id: String) -> Result<AnyView, AppError> {
         Some(customer) => customers::org_of(&mut &engine.db, customer).await?,
         None => None,
     };
-    let state = forms::state::<ReplayEvent>().await?;
+    let state = forms::state::<ReplayEvent>().await?.about("event_id", &event.id);
     let back = view! { <a class="btn" href="/admin/inbox">"Inbox"</a> };
     let about = event.id.clone();
     Ok(view! {

@@ -7,10 +7,11 @@ use server::engine::Engine;
 use server::findings::{self as found, Finding};
 
 use super::{PAGE, Tab, cut, org_link, pretty, short, spoken, tabs};
-use crate::acts::desk::DismissFinding;
+use crate::acts::desk::{DismissFinding, findings_at};
 use crate::error::AppError;
 use crate::forms::{self, FormState, Input};
 use crate::islands::Enhance;
+use crate::layout::Column::{Act, Text};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::credits::pager;
 use crate::{format, web};
@@ -29,6 +30,7 @@ async fn content(engine: Engine, _: Who) -> Result<AnyView, AppError> {
     let mut list = found::page(&engine.db, !all, after.as_deref(), PAGE + 1).await?;
     let more = cut(&mut list);
     let open = found::count_open(&engine.db).await?;
+    let here = Here { all, after: after.clone() };
     let state = forms::state::<DismissFinding>().await?;
     let doomed = match web::query_text("dismiss") {
         Some(id) => Some(found::find(&engine.db, &id).await?),
@@ -50,15 +52,21 @@ async fn content(engine: Engine, _: Who) -> Result<AnyView, AppError> {
     Ok(view! {
         {layout::heading("Findings", about, ().into_any())}
         {lost}
-        {doomed.as_ref().map(|finding| dialog(finding, &state))}
+        {doomed.as_ref().map(|finding| dialog(finding, &state, &here))}
         {tabs("Findings", which)}
-        {table(&list, more, all, after.is_some())}
+        {table(&list, more, &here)}
     }
     .into_any())
 }
 
+/// Which page of the list is looked at.
+struct Here {
+    all: bool,
+    after: Option<String>,
+}
+
 /// Asks why: a page of its own address, so that it works without JavaScript.
-fn dialog(finding: &Finding, state: &FormState) -> AnyView {
+fn dialog(finding: &Finding, state: &FormState, here: &Here) -> AnyView {
     let question = format!("Dismiss “{}”?", spoken(&finding.kind));
     let (id, subject, message) =
         (finding.id.clone(), finding.subject.clone(), finding.message.clone());
@@ -69,6 +77,8 @@ fn dialog(finding: &Finding, state: &FormState) -> AnyView {
         ..Input::default()
     };
     let (error, reason) = (forms::form_error(state), forms::field(state, reason));
+    let back = findings_at(here.all, here.after.as_deref(), None);
+    let (all, after) = (if here.all { "1" } else { "" }, here.after.clone().unwrap_or_default());
     view! {
         <section class="dialog static" role="dialog" aria-labelledby="dismiss">
             <Enhance>
@@ -77,12 +87,14 @@ fn dialog(finding: &Finding, state: &FormState) -> AnyView {
                     <p><code>{subject}</code> " – " {message}</p>
                     {error}
                     <input type="hidden" name="finding_id" value=id/>
+                    <input type="hidden" name="all" value=all/>
+                    <input type="hidden" name="after" value=after/>
                     {reason}
                     <p class="mute fine">
                         "It is closed now, and found anew if the difference is seen again."
                     </p>
                     <div class="row end">
-                        <a class="btn" href="/admin/findings">"Keep it open"</a>
+                        <a class="btn" href=back>"Keep it open"</a>
                         <button type="submit" class="btn danger">"Dismiss"</button>
                     </div>
                 </form>
@@ -92,36 +104,26 @@ fn dialog(finding: &Finding, state: &FormState) -> AnyView {
     .into_any()
 }
 
-fn table(list: &[Finding], more: bool, all: bool, later: bool) -> AnyView {
-    let newest = if all { "/admin/findings?all=1" } else { "/admin/findings" };
+fn table(list: &[Finding], more: bool, here: &Here) -> AnyView {
+    let (newest, later) = (findings_at(here.all, None, None), here.after.is_some());
     if list.is_empty() {
-        return nothing(all, later, newest);
+        return nothing(here.all, later, newest);
     }
-    let rows: Vec<AnyView> = list.iter().map(row).collect();
-    let mark = if all { "?all=1&" } else { "?" };
+    let rows: Vec<AnyView> = list.iter().map(|finding| row(finding, here)).collect();
     let older = list.last().filter(|_| more);
-    let older = older.map(|last| format!("/admin/findings{mark}after={}", last.id));
+    let older = older.map(|last| findings_at(here.all, Some(&last.id), None));
+    let table =
+        layout::table("Findings", &[Text("Seen (UTC)"), Text("Finding"), Act("Dismiss")], rows);
     view! {
         <section class="card stack tight" aria-label="Findings">
-            <div class="scroll" tabindex="0" role="region" aria-label="Findings">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Seen (UTC)"</th>
-                            <th scope="col">"Finding"</th>
-                            <th scope="col" class="num"><span class="sr">"Dismiss"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
             {pager("Finding pages", newest, later, older)}
         </section>
     }
     .into_any()
 }
 
-fn nothing(all: bool, later: bool, newest: &'static str) -> AnyView {
+fn nothing(all: bool, later: bool, newest: String) -> AnyView {
     let (title, about) = match (later, all) {
         (true, _) => ("Nothing older", "Every finding before this page is gone."),
         (false, true) => ("No finding yet", "Differences are kept here from the first one on."),
@@ -131,7 +133,7 @@ fn nothing(all: bool, later: bool, newest: &'static str) -> AnyView {
     layout::empty(title, about, action.into_any())
 }
 
-fn row(finding: &Finding) -> AnyView {
+fn row(finding: &Finding, here: &Here) -> AnyView {
     let (kind, subject, message) =
         (spoken(&finding.kind), finding.subject.clone(), finding.message.clone());
     let detail = finding.detail.as_deref().map(|detail| {
@@ -154,14 +156,14 @@ fn row(finding: &Finding) -> AnyView {
                 {kind} " " <code>{subject}</code> <br/> <small>{message}</small>
                 {org} {events(finding.detail.as_deref())} {detail}
             </th>
-            <td class="num">{end(finding)}</td>
+            <td class="num">{end(finding, here)}</td>
         </tr>
     }
     .into_any()
 }
 
 /// The way to dismiss an open one; how a closed one went away.
-fn end(finding: &Finding) -> AnyView {
+fn end(finding: &Finding, here: &Here) -> AnyView {
     if let Some(at) = finding.resolved_at {
         let how = finding.resolution.clone();
         return view! {
@@ -173,7 +175,7 @@ fn end(finding: &Finding) -> AnyView {
         }
         .into_any();
     }
-    let href = format!("/admin/findings?dismiss={}", finding.id);
+    let href = findings_at(here.all, here.after.as_deref(), Some(&finding.id));
     let label = format!("Dismiss {} of {}", spoken(&finding.kind), finding.subject);
     view! { <a class="btn small" href=href aria-label=label>"Dismiss"</a> }.into_any()
 }

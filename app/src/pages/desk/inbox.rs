@@ -11,6 +11,7 @@ use super::{PAGE, Tab, cut, short, tabs};
 use crate::acts::desk::ReplayFailed;
 use crate::error::AppError;
 use crate::forms::{self, FormState};
+use crate::layout::Column::{Number, Text};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::credits::pager;
 use crate::{format, web};
@@ -103,22 +104,20 @@ fn table(list: &[Entry], more: bool, status: Option<&str>, later: bool) -> AnyVi
         let after: String = form_urlencoded::byte_serialize(last.id.as_bytes()).collect();
         format!("{newest}{mark}after={after}")
     });
+    let table = layout::table(
+        "Events",
+        &[
+            Text("Received (UTC)"),
+            Text("Event"),
+            Text("About"),
+            Number("Attempts"),
+            Number("Status"),
+        ],
+        rows,
+    );
     view! {
         <section class="card stack tight" aria-label="Events">
-            <div class="scroll" tabindex="0" role="region" aria-label="Events">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Received (UTC)"</th>
-                            <th scope="col">"Event"</th>
-                            <th scope="col">"About"</th>
-                            <th scope="col" class="num">"Attempts"</th>
-                            <th scope="col" class="num">"Status"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
             {pager("Event pages", newest, later, older)}
         </section>
     }

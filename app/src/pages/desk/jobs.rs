@@ -10,6 +10,7 @@ use super::{PAGE, Tab, cut, short, tabs};
 use crate::acts::desk::RetryJob;
 use crate::error::AppError;
 use crate::forms;
+use crate::layout::Column::{Act, Number, Text};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::credits::pager;
 use crate::web;
@@ -54,22 +55,14 @@ fn table(list: &[Job], more: bool, dead: bool, later: bool) -> AnyView {
     let older = list.last().filter(|_| more);
     let older = older.map(|last| format!("{newest}{mark}after={}", last.id));
     let next = if dead { "Given up (UTC)" } else { "Runs next (UTC)" };
+    let table = layout::table(
+        "Jobs",
+        &[Text("Job"), Number("Attempts"), Number("Wanted (UTC)"), Number(next), Act("Retry")],
+        rows,
+    );
     view! {
         <section class="card stack tight" aria-label="Jobs">
-            <div class="scroll" tabindex="0" role="region" aria-label="Jobs">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Job"</th>
-                            <th scope="col" class="num">"Attempts"</th>
-                            <th scope="col" class="num">"Wanted (UTC)"</th>
-                            <th scope="col" class="num">{next}</th>
-                            <th scope="col" class="num"><span class="sr">"Retry"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table}
             {pager("Job pages", newest, later, older)}
         </section>
     }
