@@ -11,7 +11,7 @@ use crate::acts::desk::{DismissFinding, findings_at};
 use crate::error::AppError;
 use crate::forms::{self, FormState, Input};
 use crate::islands::Enhance;
-use crate::layout::Column::{Act, Text};
+use crate::layout::Column::{Act, Text, Wide};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::credits::pager;
 use crate::{format, web};
@@ -113,7 +113,7 @@ fn table(list: &[Finding], more: bool, here: &Here) -> AnyView {
     let older = list.last().filter(|_| more);
     let older = older.map(|last| findings_at(here.all, Some(&last.id), None));
     let table =
-        layout::table("Findings", &[Text("Seen (UTC)"), Text("Finding"), Act("Dismiss")], rows);
+        layout::table("Findings", &[Wide("Seen (UTC)"), Text("Finding"), Act("Dismiss")], rows);
     view! {
         <section class="card stack tight" aria-label="Findings">
             {table}
@@ -149,7 +149,7 @@ fn row(finding: &Finding, here: &Here) -> AnyView {
     let org = org.map(|link| view! { <br/> <small>"Of " {link}</small> });
     view! {
         <tr>
-            <td class="nowrap mute">
+            <td class="nowrap mute wide">
                 {short(finding.first_at)} <br/> <small>"last " {short(finding.last_at)}</small>
             </td>
             <th scope="row">

@@ -11,7 +11,7 @@ use super::{PAGE, Tab, cut, short, tabs};
 use crate::acts::desk::ReplayFailed;
 use crate::error::AppError;
 use crate::forms::{self, FormState};
-use crate::layout::Column::{Number, Text};
+use crate::layout::Column::{Number, Text, Wide};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::credits::pager;
 use crate::{format, web};
@@ -109,7 +109,7 @@ fn table(list: &[Entry], more: bool, status: Option<&str>, later: bool) -> AnyVi
         &[
             Text("Received (UTC)"),
             Text("Event"),
-            Text("About"),
+            Wide("About"),
             Number("Attempts"),
             Number("Status"),
         ],
@@ -158,7 +158,7 @@ fn row(event: &Entry) -> AnyView {
             <th scope="row">
                 <a href=href>{kind}</a> <br/> <small><code>{id}</code></small> {error}
             </th>
-            <td class="nowrap"><code>{event.object_id.clone()}</code> {customer}</td>
+            <td class="nowrap wide"><code>{event.object_id.clone()}</code> {customer}</td>
             <td class="num">{event.attempts.to_string()}</td>
             <td class="num">{badge(&event.status)}</td>
         </tr>

@@ -10,7 +10,7 @@ use super::{PAGE, Tab, cut, short, tabs};
 use crate::acts::desk::RetryJob;
 use crate::error::AppError;
 use crate::forms;
-use crate::layout::Column::{Act, Number, Text};
+use crate::layout::Column::{Act, Number, Text, WideNumber};
 use crate::layout::{self, OperatorPlace};
 use crate::pages::credits::pager;
 use crate::web;
@@ -57,7 +57,13 @@ fn table(list: &[Job], more: bool, dead: bool, later: bool) -> AnyView {
     let next = if dead { "Given up (UTC)" } else { "Runs next (UTC)" };
     let table = layout::table(
         "Jobs",
-        &[Text("Job"), Number("Attempts"), Number("Wanted (UTC)"), Number(next), Act("Retry")],
+        &[
+            Text("Job"),
+            WideNumber("Attempts"),
+            WideNumber("Wanted (UTC)"),
+            Number(next),
+            Act("Retry"),
+        ],
         rows,
     );
     view! {
@@ -89,8 +95,8 @@ fn row(job: &Job) -> AnyView {
             <th scope="row">
                 {kind} <br/> <small><code>{id.clone()}</code></small> {error}
             </th>
-            <td class="num">{job.attempts.to_string()}</td>
-            <td class="num">{short(job.wanted_at)}</td>
+            <td class="num wide">{job.attempts.to_string()}</td>
+            <td class="num wide">{short(job.wanted_at)}</td>
             <td class="num">{short(next)}</td>
             <td class="num">
                 <form method="post" action=RetryJob::url()>
