@@ -115,17 +115,21 @@ fn side_link(link: Place, place: Place) -> AnyView {
 }
 
 fn org_menu(who: &Who) -> AnyView {
-    let name = who.org_name.clone();
-    let label = format!("Organisation: {name}");
-    let email = who.email.clone();
+    menu(who, who.org_name.clone(), Some(format!("Organisation: {}", who.org_name)), true)
+}
+
+/// Where one is, and the ways out of it: to the org, to oneself, and out of the product.
+pub(super) fn menu(who: &Who, here: String, label: Option<String>, in_org: bool) -> AnyView {
+    let (org, email) = (who.org_name.clone(), who.email.clone());
+    let current = in_org.then_some("true");
     view! {
         <details class="menu">
             <summary class="btn small" aria-label=label>
-                <span>{name.clone()}</span>
+                <span>{here}</span>
                 {icon(icons::CHOOSE)}
             </summary>
             <div class="menu-list">
-                <a href="/dashboard" aria-current="true">{name}</a>
+                <a href="/dashboard" aria-current=current>{org}</a>
                 <a href="/settings">{email}</a>
                 <hr/>
                 <form method="post" action=SignOut::url()>

@@ -2,14 +2,12 @@
 //! there is nothing here, under the same title as at an address that nobody wrote down.
 
 use leptos::prelude::*;
-use leptos::server_fn::ServerFn as _;
 use leptos_meta::Title;
 use server::auth::Who;
 use server::engine::Engine;
 
 use super::icons::{self, brand, icon};
-use super::{error_card, frame, page};
-use crate::acts::account::SignOut;
+use super::{error_card, frame, nav, page};
 use crate::error::{AppError, Kind};
 use crate::{forms, session, web};
 
@@ -109,7 +107,7 @@ fn side(place: OperatorPlace, who: &Who) -> AnyView {
     view! {
         <header class="side">
             {brand("/admin")}
-            {menu(who)}
+            {nav::menu(who, "Operator view".to_owned(), None, false)}
             <nav aria-label="Operator view">
                 {links}
                 <hr/>
@@ -117,28 +115,6 @@ fn side(place: OperatorPlace, who: &Who) -> AnyView {
                 <p class="foot">{signed_in}</p>
             </nav>
         </header>
-    }
-    .into_any()
-}
-
-/// Where one is, and the ways out.
-fn menu(who: &Who) -> AnyView {
-    let (org, email) = (who.org_name.clone(), who.email.clone());
-    view! {
-        <details class="menu">
-            <summary class="btn small">
-                <span>"Operator view"</span>
-                {icon(icons::CHOOSE)}
-            </summary>
-            <div class="menu-list">
-                <a href="/dashboard">{org}</a>
-                <a href="/settings">{email}</a>
-                <hr/>
-                <form method="post" action=SignOut::url()>
-                    <button type="submit">"Sign out"</button>
-                </form>
-            </div>
-        </details>
     }
     .into_any()
 }

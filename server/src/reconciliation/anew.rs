@@ -37,9 +37,16 @@ pub struct Looked {
 }
 
 /// Looks at all of an org's customers at Stripe: subscriptions, and what was paid, refunded or
-/// disputed within [`super::DAYS`]. Where Stripe cannot be reached, the first look says so.
+/// disputed within [`super::DAYS`]. Where Stripe cannot be reached, the first look says so; what
+/// was looked at before it stays, and stands in the audit trail all the same.
 pub async fn look_anew(engine: &Engine, org_id: &str, actor: Actor) -> Result<Looked> {
     let mut looked = Looked::default();
+    let outcome = look_at_all(engine, org_id, &mut looked).await;
+    record(engine, org_id, actor, &looked).await?;
+    outcome.map(|()| looked)
+}
+
+async fn look_at_all(engine: &Engine, org_id: &str, looked: &mut Looked) -> Result<()> {
     let text = "select customer_id from customers where org_id = $1
          order by created_at, customer_id limit $2";
     let rows = sql(text).bind(org_id).bind(CUSTOMERS_MAX);
@@ -48,7 +55,7 @@ pub async fn look_anew(engine: &Engine, org_id: &str, actor: Actor) -> Result<Lo
     let since = engine.clock.now() - super::DAYS * DAY;
     let mut room = OBJECTS_MAX;
     for (customer,) in customers {
-        note(&mut looked, &customer, look(engine, Remedy::Customer, &customer).await)?;
+        note(looked, &customer, look(engine, Remedy::Customer, &customer).await)?;
         if room == 0 {
             looked.left += 1;
             continue;
@@ -59,11 +66,10 @@ pub async fn look_anew(engine: &Engine, org_id: &str, actor: Actor) -> Result<Lo
         looked.left += left;
         room -= objects.len();
         for (remedy, id) in objects {
-            note(&mut looked, &id, look(engine, remedy, &id).await)?;
+            note(looked, &id, look(engine, remedy, &id).await)?;
         }
     }
-    record(engine, org_id, actor, &looked).await?;
-    Ok(looked)
+    Ok(())
 }
 
 /// What there is of a customer. A deleted one has only what we still hold for running.

@@ -217,11 +217,12 @@ async fn looking_at_stripe_anew_finds_what_no_webhook_told() {
     olga.fill(&page, "look_anew", &[]).await.must_say("as Stripe says now");
     assert_eq!(shop.standing().await.0, "2000");
     assert_eq!(audits(&world, "reconciliation.look_anew").await.len(), 4);
-    // Stripe away: nothing is changed, and the page says so.
+    // Stripe away: nothing is changed, and the page and the trail say so.
     world.control("faults", json!({ "api": { "status": 500, "count": 1_000_000 } })).await;
     let away = olga.fill(&page, "look_anew", &[]).await;
     away.must_say("Stripe did not answer. What was read so far is kept");
     assert!(!away.says("Nothing was charged"), "{}", away.text());
+    assert_eq!(audits(&world, "reconciliation.look_anew").await.len(), 5);
     world.control("faults", json!({ "api": null, "webhooks": {} })).await;
     world.end().await;
 }

@@ -98,17 +98,23 @@ async fn overage_goes_onto_the_renewals_invoice_one_line_a_meter() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_item_whose_answer_was_lost_is_found_again() {
-    // E5
-    let world = world_with_overage(10).await;
-    let mut shop = Shop::open(&world, "Lost").await;
-    shop.subscribe(&world, "turnpike_pro_month").await;
+/// A shop whose use is billed, of which Stripe has the line and nobody heard so.
+pub async fn whose_line_was_lost(world: &World) -> Shop {
+    let mut shop = Shop::open(world, "Lost").await;
+    shop.subscribe(world, "turnpike_pro_month").await;
     uses(&shop.program, "a", "text", 15).await;
     let fault = json!({ "kind": "reset_after", "method": "POST", "path": "/v1/invoiceitems",
                         "count": 3 });
     world.control("faults", json!({ "api": fault })).await;
-    past_the_period(&world, &shop.org_id, 60).await;
+    past_the_period(world, &shop.org_id, 60).await;
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_whose_answer_was_lost_is_found_again() {
+    // E5
+    let world = world_with_overage(10).await;
+    let mut shop = whose_line_was_lost(&world).await;
     let lost = lines(&world, &shop.org_id).await;
     assert_eq!((said(&lost), lost[0].posted_at), (vec![("text", 0, 10)], None));
     assert_eq!(items(&mut shop).await.len(), 1, "it was done, but nobody heard so");

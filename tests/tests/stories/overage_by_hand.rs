@@ -11,7 +11,7 @@ use server::{customers, findings, overage};
 use tests::{Shop, Stripe, World, WorldOptions};
 
 use crate::calls::{uses, world_with_overage};
-use crate::overage::{items_of, lines, past_the_period, said};
+use crate::overage::{items_of, lines, past_the_period, said, whose_line_was_lost};
 
 const HOUR: i64 = 3_600;
 /// Longer than a turn of whoever posts.
@@ -113,13 +113,7 @@ async fn a_line_that_was_invoiced_by_hand_is_never_posted_any_more() {
 async fn a_line_that_stripe_has_after_all_is_not_settled_by_hand() {
     // E5
     let world = world_with_overage(10).await;
-    let mut shop = Shop::open(&world, "After").await;
-    shop.subscribe(&world, "turnpike_pro_month").await;
-    uses(&shop.program, "a", "text", 15).await;
-    let fault = json!({ "kind": "reset_after", "method": "POST", "path": "/v1/invoiceitems",
-                        "count": 3 });
-    world.control("faults", json!({ "api": fault })).await;
-    past_the_period(&world, &shop.org_id, 60).await;
+    let shop = whose_line_was_lost(&world).await;
     assert_eq!(lines(&world, &shop.org_id).await[0].posted_at, None, "nobody heard of it");
     let ids = line_ids(&world, &shop.org_id).await;
     let refused = overage::settle(&world.engine, &ids[0], &operator(), "by hand").await;
@@ -134,13 +128,7 @@ async fn a_line_that_stripe_has_after_all_is_not_settled_by_hand() {
 async fn a_line_that_stripe_has_otherwise_is_not_settled_whoever_would_pay_it_now() {
     // E5
     let world = world_with_overage(10).await;
-    let mut shop = Shop::open(&world, "Otherwise").await;
-    shop.subscribe(&world, "turnpike_pro_month").await;
-    uses(&shop.program, "a", "text", 15).await;
-    let fault = json!({ "kind": "reset_after", "method": "POST", "path": "/v1/invoiceitems",
-                        "count": 3 });
-    world.control("faults", json!({ "api": fault })).await;
-    past_the_period(&world, &shop.org_id, 60).await;
+    let shop = whose_line_was_lost(&world).await;
     let ids = line_ids(&world, &shop.org_id).await;
     // It says another amount; and where the currency is another one, nobody pays it.
     let changed = [
