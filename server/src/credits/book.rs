@@ -59,16 +59,18 @@ impl Book {
         now.max(self.wallet.last_at)
     }
 
-    /// Books what is due at `at`: the turn of the period, holds whose time is over, lapsed grants.
-    /// The period turns first: a hold that is charged now counts in the period of now, as its usage
-    /// does. A parked wallet waits: what is due is subtracted by reads, and booked once its books
-    /// are mended. (D11, D16, D17, F1)
+    /// Books what is due at `at`: the turn of the period, debts that a grant paid when it began,
+    /// holds whose time is over, lapsed grants. The period turns first: a hold that is charged now
+    /// counts in the period of now, as its usage does. A debt is paid before anything lapses, for
+    /// it was paid when the grant began, however long nobody booked that. A parked wallet waits:
+    /// what is due is subtracted by reads, and booked once its books are mended. (D11, D16, D17, F1)
     pub fn settle(&mut self, at: Millis) -> Result<()> {
         let since = self.wallet.last_at;
         self.turn_period(at);
         if self.wallet.parked_at.is_some() {
             return Ok(());
         }
+        self.pay_from_begun(since, at)?;
         for index in 0..self.holds.len() {
             if self.holds[index].is_open() && self.holds[index].expires_at <= at {
                 self.expire_hold(index, at)?;
@@ -79,21 +81,30 @@ impl Book {
                 self.expire(index, at, "Expired")?;
             }
         }
-        self.pay_from_begun(since, at)
+        Ok(())
     }
 
-    /// Pays a debt from what was given ahead and could not be spent before `since`, as it would be
-    /// paid were it given only now.
+    /// Pays a debt from what was given ahead and could not be spent before `since`, as of when it
+    /// began: as it would be were it given only then. What began first pays first, though it be
+    /// over now.
     pub(super) fn pay_from_begun(&mut self, since: Millis, at: Millis) -> Result<()> {
         if !self.wallet.debt.is_positive() {
             return Ok(());
         }
-        for index in 0..self.grants.len() {
-            let grant = &self.grants[index];
-            let ahead = grant.created_at < grant.effective_at && since < grant.effective_at;
-            if ahead && Source::pays_debt(&grant.source_kind) && grant.is_spendable(at) {
-                self.pay_debt(index, at)?;
-            }
+        let begun = |grant: &Grant| {
+            let ahead = grant.created_at < grant.effective_at;
+            ahead && since < grant.effective_at && grant.effective_at <= at
+        };
+        let pays = |grant: &Grant| {
+            Source::pays_debt(&grant.source_kind) && grant.is_spendable(grant.effective_at)
+        };
+        let all = 0..self.grants.len();
+        let mut paying: Vec<usize> =
+            all.filter(|index| begun(&self.grants[*index]) && pays(&self.grants[*index])).collect();
+        paying.sort_by_key(|index| self.grants[*index].effective_at);
+        for index in paying {
+            let began = self.time(self.grants[index].effective_at);
+            self.pay_debt(index, began)?;
         }
         Ok(())
     }

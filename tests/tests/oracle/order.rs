@@ -1,6 +1,7 @@
 //! Looks for an order in which the oracle gives exactly the answers that were heard. What made a
 //! use or a hold stands in the order of the wallet's `seq`; everything else may stand anywhere.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::wallet::Wallet;
@@ -97,15 +98,17 @@ impl Search<'_> {
             if seq.is_some() && *seq != first {
                 continue;
             }
-            let mut next = wallet.clone();
-            let expected = next.apply(ask, names);
-            if expected != *outcome {
-                self.note(depth, &ask.to_string(), &expected, outcome);
-                continue;
-            }
             let rest: Vec<usize> = left.iter().copied().filter(|other| other != index).collect();
-            if let Some(last) = self.go_on(&next, &rest) {
-                return Some(last);
+            for names in namings(wallet, names) {
+                let mut next = wallet.clone();
+                let expected = next.apply(ask, &names);
+                if expected != *outcome {
+                    self.note(depth, &ask.to_string(), &expected, outcome);
+                    continue;
+                }
+                if let Some(last) = self.go_on(&next, &rest) {
+                    return Some(last);
+                }
             }
         }
         None
@@ -124,4 +127,16 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// The names, once for each grant that may be what this very request gave back: where several were
+/// given back in one round, nobody was told which is whose.
+fn namings<'a>(wallet: &Wallet, names: &'a Names) -> Vec<Cow<'a, Names>> {
+    let known = |id: &String| wallet.grants.iter().any(|grant| grant.id == *id);
+    let new: Vec<_> = names.returned.iter().filter(|(id, _)| !known(id)).collect();
+    if new.len() < 2 {
+        return vec![Cow::Borrowed(names)];
+    }
+    let alone = |one: &(String, i64)| Names { returned: vec![one.clone()], ..names.clone() };
+    new.into_iter().map(|one| Cow::Owned(alone(one))).collect()
 }

@@ -146,11 +146,12 @@ impl Wallet {
         }
     }
 
-    /// Books what is due, as whoever writes does first: the month turns, holds run out and are
-    /// charged in the month of now, grants lapse.
+    /// Books what is due, as whoever writes does first: the month turns, debts are paid, holds run
+    /// out and are charged in the month of now, grants lapse.
     pub fn settle(&mut self) {
         let now = self.now;
         self.turn_month();
+        self.pay_from_begun();
         for place in 0..self.holds.len() {
             let hold = &self.holds[place];
             if hold.status == "open" && hold.expires < now {
@@ -162,8 +163,18 @@ impl Wallet {
                 grant.left = 0;
             }
         }
-        for grant in self.grants.iter_mut().filter(|grant| grant.has_begun(now)) {
-            if std::mem::take(&mut grant.waits) {
+    }
+
+    /// What was bought ahead pays a debt when it begins, and what begins first pays first: also
+    /// where it is over by the time that anybody books it.
+    fn pay_from_begun(&mut self) {
+        let now = self.now;
+        let begun = self.grants.iter_mut().filter(|grant| grant.has_begun(now));
+        let mut begun: Vec<&mut Grant> = begun.filter(|grant| grant.waits).collect();
+        begun.sort_by_key(|grant| grant.starts);
+        for grant in begun {
+            grant.waits = false;
+            if grant.expires.is_none_or(|expires| Some(expires) > grant.starts) {
                 let paid = self.debt.min(grant.left);
                 self.debt -= paid;
                 grant.left -= paid;

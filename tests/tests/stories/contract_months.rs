@@ -8,6 +8,7 @@ use server::clock::SECOND;
 use server::contracts::{self, Contract, NewContract};
 use server::credits;
 use server::db::sql;
+use server::gate;
 use tests::{Program, World, WorldOptions};
 
 use crate::calls::{capture, held, uses};
@@ -91,6 +92,34 @@ async fn a_month_beside_a_tier_pays_what_is_owed_when_it_begins() {
     let balance = program.get("balance").await.body;
     assert_eq!((&balance["available"], &balance["debt"]), (&json!("0"), &json!("0")));
     assert_eq!(state(&world).await, (2, 0));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_that_nobody_touched_paid_what_was_owed_before_it_lapsed() {
+    // E8, D16
+    let world = World::with(WorldOptions::nothing_free()).await;
+    let program = world.program("Idle", 0).await;
+    let made = contract(&world, &program, "").await;
+    let left = before_the_next(&world, &made).await;
+    let hold = held(&program, "h", "text", 100).await;
+    let asked = json!({ "quantity": 130, "over": "debt" });
+    assert_eq!(capture(&program, &hold, "c", &asked).await.status, 200);
+    world.pass(left).await;
+    let balance = program.get("balance").await.body;
+    assert_eq!((&balance["available"], &balance["debt"]), (&json!("70"), &json!("0")));
+    // It lapses before anybody wrote that down.
+    world.pass(40 * 24 * HOUR).await;
+    let balance = program.get("balance").await.body;
+    assert_eq!((&balance["available"], &balance["debt"]), (&json!("0"), &json!("0")));
+    while gate::sweep(&world.engine).await.expect("swept") > 0 {}
+    let text = "select g.amount, g.debt_paid, g.expired, w.debt from grants g
+         join wallets w on w.org_id = g.org_id where g.debt_paid > 0";
+    let paid: Vec<(i64, i64, i64, i64)> = world.rows(sql(text)).await;
+    assert_eq!(paid, [(100_000_000, 30_000_000, 70_000_000, 0)]);
+    let text = "select at from operations where kind = 'debt_paid'";
+    let paid_at: Vec<(i64,)> = world.rows(sql(text)).await;
+    assert_eq!(Some(paid_at[0].0), made.next_at, "as of the month's beginning");
     world.end().await;
 }
 

@@ -9,6 +9,8 @@ use server::audit::Actor;
 use server::autorecharge::{self, Setting, Wish};
 use server::clock::{DAY, SECOND, add_months};
 use server::db::sql;
+use server::error::Error;
+use server::jobs::Failure;
 use server::units::Credits;
 use server::{mail, recharges};
 use tests::{Shop, World, WorldOptions};
@@ -138,7 +140,15 @@ async fn replicas_that_race_for_the_same_job_make_one_payment() {
         recharges::attempt(engine, &payload)
     });
     for raced in join_all(racers).await {
-        raced.expect("none of them fails");
+        match raced {
+            Ok(()) => {}
+            // The others looked at the customer so often that this one never got to write: its job
+            // comes again.
+            Err(Failure::Retry(Error::Unavailable)) => {
+                recharges::attempt(&world.engine, &payload).await.expect("alone it comes through");
+            }
+            Err(failure) => panic!("{failure:?}"),
+        }
     }
     world.settle().await;
     assert_eq!(attempts(&world, &shop).await.len(), 1);
