@@ -131,14 +131,17 @@ pub async fn of_org(reads: &mut impl Reads, org_id: &str) -> Result<Option<Setti
 }
 
 /// Armed orgs that have fewer credits than they want and may be sold a pack now, at most so many.
-/// What the wallet has is near enough, without what was given ahead or is frozen: whoever acts on
-/// it looks closely.
+/// What the wallet has is near enough, without what was given ahead or is frozen, and less a debt
+/// that a grant given ahead pays as it begins: whoever acts on it looks closely.
 pub async fn running_low(reads: &mut impl Reads, now: Millis, limit: i64) -> Result<Vec<String>> {
     let text = "select s.org_id from recharge_settings s join wallets w on w.org_id = s.org_id
          where s.enabled and s.paused_at is null and s.next_at <= $1
              and w.available - (select cast(coalesce(sum(g.remaining), 0) as bigint)
                      from grants g where g.org_id = s.org_id and g.ended_at is null
-                         and (g.effective_at > $1 or g.frozen_at is not null)) < s.threshold
+                         and (g.effective_at > $1 or g.frozen_at is not null))
+                 - case when exists (select 1 from grants b where b.org_id = s.org_id
+                         and b.ended_at is null and b.effective_at > w.last_at
+                         and b.effective_at <= $1) then w.debt else 0 end < s.threshold
          order by s.org_id limit $2";
     let rows: Vec<(String,)> = reads.all(sql(text).bind(now).bind(limit)).await?;
     Ok(rows.into_iter().map(|row| row.0).collect())

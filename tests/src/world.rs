@@ -194,6 +194,15 @@ impl World {
         self.pass(left / clock::SECOND + 1).await;
     }
 
+    /// Goes to noon on the first of July of next year, before anybody buys anything: periods that
+    /// begin there have 31 days each until the autumn, whatever today is.
+    pub async fn to_july(&self) {
+        let now = self.engine.clock.now();
+        let year = clock::date_time(now).year() + 1;
+        let july = clock::parse_rfc3339(&format!("{year}-07-01T12:00:00Z")).expect("a day");
+        self.advance((july - now) / clock::SECOND).await;
+    }
+
     /// Tells the simulator's control surface something.
     pub async fn control(&self, path: &str, body: Value) -> Value {
         let url = format!("{}/_sim/{path}", self.stripe);

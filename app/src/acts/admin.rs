@@ -7,7 +7,7 @@ use server::credits::{self, Adjustment};
 use server::error::Error;
 use server::reconciliation::{self, Looked};
 use server::units::Credits;
-use server::{audit, orgs};
+use server::{audit, gate, orgs};
 
 use crate::error::{AppError, Kind};
 use crate::forms::{self, typed};
@@ -44,6 +44,7 @@ pub async fn grant_credits(
     let amount = read_grant(&credits, &reason)?;
     let actor = session::as_operator(&who);
     let wanted = Adjustment { org_id: org.id.clone(), credits: amount, key, actor, reason };
+    gate::book_due(&engine, &org.id).await?;
     let mut tx = engine.db.begin().await?;
     let made = credits::adjust(&mut tx, wanted, engine.clock.now()).await.map_err(sent_before)?;
     tx.commit().await?;

@@ -5,6 +5,7 @@ use serde_json::json;
 use server::credits::{self, Adjustment};
 use server::engine::Engine;
 use server::error::{Error, Result};
+use server::gate;
 use server::orgs;
 use server::units::Credits;
 
@@ -85,6 +86,7 @@ pub async fn adjust(engine: &Engine, command: Adjust) -> Result<Report> {
     orgs::find(&engine.db, &org).await?;
     let credits = parse(&amount)?;
     let wanted = Adjustment { org_id: org.clone(), credits, key, actor: operator(), reason };
+    gate::book_due(engine, &org).await?;
     let mut tx = engine.db.begin().await?;
     let made = credits::adjust(&mut tx, wanted, engine.clock.now()).await.map_err(as_option)?;
     tx.commit().await?;

@@ -25,7 +25,7 @@ pub fn credits() -> AnyView {
 
 async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let balance = gate::standing(&engine, &who.org_id).await?;
-    let expiries = credits::next_expiries(&engine.db, &who.org_id, EXPIRIES).await?;
+    let expiries = next_of(&engine, &who.org_id).await?;
     let page = Page { limit: PAGE, starting_after: web::query_text("after") };
     let (movements, more) = credits::statement(&engine.db, &who.org_id, &page).await?;
     let sum = |wanted: fn(&str) -> bool| {
@@ -62,6 +62,11 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
         {statement(&movements, more, page.starting_after.is_some())}
     }
     .into_any())
+}
+
+async fn next_of(engine: &Engine, org_id: &str) -> Result<Vec<Grant>, AppError> {
+    let now = engine.clock.now();
+    Ok(credits::next_expiries(&engine.db, org_id, EXPIRIES, now).await?)
 }
 
 fn next_expiries(grants: &[Grant]) -> AnyView {

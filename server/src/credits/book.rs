@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::audit::Actor;
-use crate::clock::{self, Millis};
+use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::units::Credits;
@@ -63,7 +63,8 @@ impl Book {
     /// holds whose time is over, lapsed grants. The period turns first: a hold that is charged now
     /// counts in the period of now, as its usage does. A debt is paid before anything lapses, for
     /// it was paid when the grant began, however long nobody booked that. A parked wallet waits:
-    /// what is due is subtracted by reads, and booked once its books are mended. (D11, D16, D17, F1)
+    /// what is due is subtracted by reads, and booked once its books are mended. (D11, D16, D17,
+    /// F1)
     pub fn settle(&mut self, at: Millis) -> Result<()> {
         let since = self.wallet.last_at;
         self.turn_period(at);
@@ -71,11 +72,7 @@ impl Book {
             return Ok(());
         }
         self.pay_from_begun(since, at)?;
-        for index in 0..self.holds.len() {
-            if self.holds[index].is_open() && self.holds[index].expires_at <= at {
-                self.expire_hold(index, at)?;
-            }
-        }
+        self.end_holds(at, at)?;
         for index in 0..self.grants.len() {
             if self.grants[index].ended_at.is_none() && self.grants[index].is_due(at) {
                 self.expire(index, at, "Expired")?;
@@ -84,13 +81,20 @@ impl Book {
         Ok(())
     }
 
-    /// Pays a debt from what was given ahead and could not be spent before `since`, as of when it
-    /// began: as it would be were it given only then. What began first pays first, though it be
-    /// over now.
-    pub(super) fn pay_from_begun(&mut self, since: Millis, at: Millis) -> Result<()> {
-        if !self.wallet.debt.is_positive() {
-            return Ok(());
+    /// Ends the holds whose time was over by then.
+    fn end_holds(&mut self, until: Millis, at: Millis) -> Result<()> {
+        for index in 0..self.holds.len() {
+            if self.holds[index].is_open() && self.holds[index].expires_at <= until {
+                self.expire_hold(index, at)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Pays a debt from what was given ahead and could not be spent before `since`, as it would be
+    /// were it given only when it began: what began first pays first, though it be over now. A hold
+    /// that ran out before may have left a debt, because a refund waited for it.
+    pub(super) fn pay_from_begun(&mut self, since: Millis, at: Millis) -> Result<()> {
         let begun = |grant: &Grant| {
             let ahead = grant.created_at < grant.effective_at;
             ahead && since < grant.effective_at && grant.effective_at <= at
@@ -103,8 +107,8 @@ impl Book {
             all.filter(|index| begun(&self.grants[*index]) && pays(&self.grants[*index])).collect();
         paying.sort_by_key(|index| self.grants[*index].effective_at);
         for index in paying {
-            let began = self.time(self.grants[index].effective_at);
-            self.pay_debt(index, began)?;
+            self.end_holds(self.grants[index].effective_at, at)?;
+            self.pay_debt(index, at)?;
         }
         Ok(())
     }
@@ -138,42 +142,6 @@ impl Book {
             grant.ended_at = Some(at);
             grant.changed = true;
         }
-        Ok(())
-    }
-
-    /// The month of the org's life that `at` falls into, counted from 0, with its bounds.
-    pub fn month_at(&self, at: Millis) -> (i64, Millis, Millis) {
-        let anchor = self.wallet.created_at;
-        let mut month = ((at - anchor) / (31 * clock::DAY)).max(0);
-        while clock::add_months(anchor, month + 1) <= at {
-            month += 1;
-        }
-        (month, clock::add_months(anchor, month), clock::add_months(anchor, month + 1))
-    }
-
-    /// Whether the free tier's allowance of the current month was not opened yet.
-    pub fn free_is_due(&self, at: Millis) -> bool {
-        self.month_at(at).0 >= self.wallet.free_opened
-    }
-
-    /// Opens the current month's free allowance, once: leaving and coming back mints nothing.
-    pub fn open_free(&mut self, included: Credits, at: Millis) -> Result<()> {
-        let (month, start, end) = self.month_at(at);
-        if month < self.wallet.free_opened {
-            return Ok(());
-        }
-        self.wallet.free_opened = month + 1;
-        self.changed = true;
-        if included.is_positive() {
-            let source_ref = format!("{}:{month}", self.wallet.org_id);
-            let grant = self.new_grant(Source::Free, source_ref, included, at, Some(end));
-            // A read that settles in memory must name the grant as the write will.
-            let id = ids::derived("grant", start, &grant.source_ref);
-            let period = (Some(start), Some(end));
-            let grant = Grant { id, period_start: period.0, period_end: period.1, ..grant };
-            self.put_in(grant, &Actor::System, "Free allowance of the month")?;
-        }
-        self.turn_period(at);
         Ok(())
     }
 
@@ -311,20 +279,6 @@ impl Book {
         }
     }
 
-    /// What the current period's allowance grants gave and how much of it was used; `None` where
-    /// nothing was granted.
-    pub fn allowance(&self, at: Millis) -> Option<(Credits, Credits)> {
-        let live = |grant: &&Grant| grant.is_live(at);
-        let current = self.grants.iter().filter(|grant| grant.is_allowance());
-        let live: Vec<&Grant> = current.filter(live).collect();
-        if live.is_empty() {
-            return None;
-        }
-        let sum =
-            |pick: fn(&Grant) -> Credits| live.iter().map(|grant| pick(grant)).sum::<Credits>();
-        Some((sum(|grant| grant.amount), sum(|grant| grant.consumed)))
-    }
-
     /// What can be spent at `at`: grants that are due but not booked yet do not count. (I2, D17)
     pub fn spendable(&self, at: Millis) -> Credits {
         let open = self.grants.iter().filter(|grant| grant.is_spendable(at));
@@ -335,25 +289,6 @@ impl Book {
     pub fn grant_index(&self, id: &str) -> Result<usize> {
         let found = self.grants.iter().position(|grant| grant.id == id);
         found.ok_or_else(|| Error::internal(format!("{id} is not in its wallet's book")))
-    }
-
-    /// The period of the allowance in force, else the org's own month.
-    fn turn_period(&mut self, at: Millis) {
-        let live = |grant: &&Grant| grant.is_live(at);
-        let periods = self.grants.iter().filter(live);
-        let periods = periods.filter_map(|grant| grant.period_start.zip(grant.period_end));
-        let (start, end) = periods.max().unwrap_or_else(|| {
-            let (_, start, end) = self.month_at(at);
-            (start, end)
-        });
-        if start != self.wallet.period_start {
-            self.wallet.period_used = Credits::ZERO;
-            self.wallet.overage = Credits::ZERO;
-        }
-        if (start, end) != (self.wallet.period_start, self.wallet.period_end) {
-            (self.wallet.period_start, self.wallet.period_end) = (start, end);
-            self.changed = true;
-        }
     }
 
     /// Changes the projections by one side of a move. Amounts that do not fit are refused.

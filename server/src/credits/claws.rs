@@ -42,6 +42,8 @@ impl Book {
         // What lapsed did the customer no good: it is taken before anything is owed.
         let lapsed = missing.less(now).min(grant.expired);
         let owed = missing.less(now).less(lapsed).less(grant.held);
+        // What returned since is taken instead of being owed: as if it had been there before.
+        let instead = grant.claw_debt.min(self.wallet.debt).min(grant.remaining.less(now));
         let mut moves = Vec::new();
         if now.is_positive() {
             moves.push(Move::of(index, Account::Available, Account::ClawedBack, now));
@@ -52,13 +54,17 @@ impl Book {
         if owed.is_positive() {
             moves.push(Move::free(Account::Debt, Account::ClawedBack, owed));
         }
+        if instead.is_positive() {
+            moves.push(Move::of(index, Account::Available, Account::ClawedBack, instead));
+            moves.push(Move::free(Account::ClawedBack, Account::Debt, instead));
+        }
         if moves.is_empty() {
             return Ok(());
         }
         let reason = "Its payment was taken back";
         self.post(&Act { kind: Kind::ClawBack, at, actor: &Actor::System, reason }, &moves)?;
         let grant = &mut self.grants[index];
-        grant.claw_debt = grant.claw_debt.plus(owed).unwrap_or(grant.claw_debt);
+        grant.claw_debt = grant.claw_debt.plus(owed).unwrap_or(grant.claw_debt).less(instead);
         grant.changed = true;
         Ok(())
     }

@@ -85,7 +85,9 @@ impl Book {
             return self.release(&act, index);
         }
         let charged = self.capture(&act, index, hold.credits, Uncovered::default())?;
-        let mut usage = hold.usage(&charged, at);
+        // A read that settles in memory must name the use as the write will.
+        let id = ids::derived("usage", hold.expires_at, &hold.id);
+        let mut usage = Usage { id, ..hold.usage(&charged, at) };
         let in_money = hold.in_money().is_some();
         if let Some(tariff) = hold.tariff().filter(|_| in_money || usage.overage.is_positive()) {
             usage.bill(&tariff, self.wallet.period_start);
@@ -136,7 +138,8 @@ impl Book {
     fn end_hold(&mut self, index: usize, status: &str, at: Millis) {
         let hold = &mut self.holds[index];
         hold.status = status.to_owned();
-        hold.ended_at = Some(at);
+        // One that ran out ended when its time was over, whenever that is booked.
+        hold.ended_at = Some(if status == "expired" { hold.expires_at } else { at });
         hold.changed = true;
     }
 

@@ -16,6 +16,7 @@ mod holds;
 #[cfg(test)]
 mod oracle;
 mod parking;
+mod periods;
 mod repair;
 mod rows;
 mod shares;

@@ -66,6 +66,7 @@ fn empty_book() -> Book {
         period_start: 0,
         period_end: 0,
         period_used: Credits::ZERO,
+        counts_since: 0,
         free_opened: 0,
         last_at: 0,
         parked_at: None,

@@ -117,7 +117,9 @@ pub(super) async fn park(
         return Ok(false);
     };
     let reason = format!("{}: {}{}", first.subject, first.message, and_more(&wrong));
-    let text = "update wallets set parked_at = $2, parked_reason = $3
+    // Whoever found it may have begun before the last operation.
+    let text = "update wallets set parked_reason = $3,
+             parked_at = case when last_at > $2 then last_at else $2 end
          where org_id = $1 and parked_at is null";
     let parked = tx.execute(sql(text).bind(org_id).bind(now).bind(&reason)).await? > 0;
     if !parked {

@@ -80,6 +80,9 @@ pub struct Wallet {
     pub period_end: Millis,
     /// Used in the current period, whatever paid for it.
     pub period_used: Credits,
+    /// When the current period was turned to: use counts in it since then, though it may have begun
+    /// before. 0 where that was never written down.
+    pub counts_since: Millis,
     /// How many monthly free allowances were opened since the org's creation.
     pub free_opened: i64,
     /// The time of the last operation.

@@ -103,13 +103,16 @@ fn movement(row: Row) -> Movement {
     }
 }
 
-/// The grants of an org that will lapse next, soonest first.
-pub async fn next_expiries(db: &Db, org_id: &str, limit: usize) -> Result<Vec<Grant>> {
-    let Some(book) = super::peek(db, org_id).await? else {
+/// The grants of an org that can be spent and will lapse next, soonest first; without what is over
+/// and not booked yet. (D17)
+pub async fn next_expiries(db: &Db, org_id: &str, limit: usize, now: Millis) -> Result<Vec<Grant>> {
+    let Some(mut book) = super::peek(db, org_id).await? else {
         return Ok(Vec::new());
     };
+    let at = book.time(now);
+    book.settle(at)?;
     let mut grants = book.grants;
-    grants.retain(|grant| grant.expires_at.is_some() && grant.remaining.is_positive());
+    grants.retain(|grant| grant.expires_at.is_some() && grant.is_spendable(at));
     grants.sort_by_key(|grant| grant.expires_at);
     grants.truncate(limit);
     Ok(grants)

@@ -19,7 +19,7 @@ use super::written::{
 };
 
 const WALLET: &str = "org_id, seq, revision, available, held, debt, overage, period_start, \
-     period_end, period_used, free_opened, last_at, parked_at, created_at";
+     period_end, period_used, counts_since, free_opened, last_at, parked_at, created_at";
 
 const GRANT: &str = "id, org_id, source_kind, source_ref, priority, amount, remaining, held, \
      consumed, expired, clawed_back, debt_paid, effective_at, expires_at, period_start, \

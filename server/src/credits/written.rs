@@ -21,6 +21,7 @@ pub(super) const WALLETS: Change = Change {
         "period_start",
         "period_end",
         "period_used",
+        "counts_since",
         "free_opened",
         "last_at",
     ],
@@ -249,6 +250,7 @@ fn wallet_values(wallet: &Wallet) -> Vec<Arg> {
         wallet.period_start.into(),
         wallet.period_end.into(),
         wallet.period_used.into(),
+        wallet.counts_since.into(),
         wallet.free_opened.into(),
         wallet.last_at.into(),
     ]

@@ -225,6 +225,8 @@ fn of_snapshot(wallet: Wallet, snapshot: Snapshot, free: &Free, now: Millis) -> 
         own,
     };
     let at = account.book.time(now);
+    // A hold that is charged now counts in the period of now: so do the thresholds it crosses.
+    account.book.turn_period(at);
     let charges = |hold: &credits::Hold| hold.charges() && hold.expires_at <= at;
     let before = account.book.holds.iter().any(charges).then(|| Level::of(&account, at));
     account.book.settle(at)?;

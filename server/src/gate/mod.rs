@@ -39,5 +39,5 @@ pub use request::{
     Use, Used,
 };
 pub use runs::{find_hold, run_report};
-pub use sweep::{sweep, tidy};
+pub use sweep::{book_due, sweep, tidy};
 pub use views::{Billed, billed};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
-use crate::credits;
+use crate::credits::{self, Book};
 use crate::db::{Reads, sql};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -25,8 +25,8 @@ pub async fn run_report(engine: &Engine, org_id: &str, run: &str) -> Result<Valu
     if !is_known(&mut reads, org_id, run).await? {
         return Err(Error::NotFound("The run"));
     }
-    let lines = usage::of_run(&engine.db, org_id, run).await?;
     let (account, _) = account::peek_one(engine, org_id).await?;
+    let lines = lines_of(engine, &account.book, run).await?;
     let open = account.book.holds.iter().filter(|hold| hold.is_open());
     let open: Vec<_> = open.filter(|hold| hold.run.as_deref() == Some(run)).collect();
     let held = open.iter().map(|hold| hold.credits).sum::<Credits>();
@@ -49,6 +49,31 @@ pub async fn run_report(engine: &Engine, org_id: &str, run: &str) -> Result<Valu
         "usage_first_at": lines.iter().map(|line| line.first_at).min().map(rfc3339),
         "usage_last_at": lines.iter().map(|line| line.last_at).max().map(rfc3339),
     }))
+}
+
+/// What a workflow used, with the holds that ran out and are charged, though nobody booked that.
+async fn lines_of(engine: &Engine, book: &Book, run: &str) -> Result<Vec<RunLine>> {
+    let org_id = &book.wallet.org_id;
+    let mut lines = usage::of_run(&engine.db, org_id, run).await?;
+    let due = book.usages.iter().filter(|used| used.run.as_deref() == Some(run));
+    let ids: Vec<String> = due.clone().map(|used| used.id.clone()).collect();
+    if ids.is_empty() {
+        return Ok(lines);
+    }
+    let booked = usage::operations(&mut &engine.db, org_id, &ids).await?;
+    if !booked.is_empty() {
+        // Somebody booked them since they were looked at.
+        lines = usage::of_run(&engine.db, org_id, run).await?;
+    }
+    for used in due.filter(|used| booked.iter().all(|known| known.id != used.id)) {
+        let mut line = RunLine::of(used);
+        if let Some(place) = lines.iter().position(|known| known.meter == line.meter) {
+            line = line.with(&lines.swap_remove(place));
+        }
+        lines.push(line);
+    }
+    lines.sort_by(|a, b| a.meter.cmp(&b.meter));
+    Ok(lines)
 }
 
 fn of_meter(line: &RunLine) -> Result<Value> {

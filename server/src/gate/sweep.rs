@@ -30,7 +30,7 @@ pub async fn sweep(engine: &Engine) -> Result<usize> {
     let due: Vec<(String,)> = engine.db.all(sql(text).bind(now).bind(BATCH)).await?;
     let mut booked = 0;
     for (org_id,) in &due {
-        match sweep_one(engine, org_id).await {
+        match book_due(engine, org_id).await {
             Ok(()) => booked += 1,
             // One wallet that cannot be settled keeps nobody else from being.
             Err(error) => tracing::error!(org = org_id, "what is due is not booked: {error}"),
@@ -39,7 +39,8 @@ pub async fn sweep(engine: &Engine) -> Result<usize> {
     Ok(booked)
 }
 
-async fn sweep_one(engine: &Engine, org_id: &str) -> Result<()> {
+/// Books what is due on one wallet, the free month of an org that nobody has used yet among it.
+pub async fn book_due(engine: &Engine, org_id: &str) -> Result<()> {
     let now = engine.clock.now();
     let mut tx = engine.db.begin().await?;
     let orgs: BTreeSet<String> = std::iter::once(org_id.to_owned()).collect();

@@ -44,7 +44,7 @@ pub(super) fn reverse(
     };
     let (credits, overage, debt) = (sum(|u| u.credits), sum(|u| u.overage), sum(|u| u.debt));
     // What an earlier period used stays counted there.
-    if first.at >= account.book.wallet.period_start {
+    if first.at >= account.book.counts_since() {
         account.book.uncount_used(first.member.as_deref(), credits, overage);
     }
     let mut lines = taken.lines.clone();

@@ -1,11 +1,12 @@
 //! The comparison of both sides. Pure: what was read goes in, differences come out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
 use crate::catalog::Resolved;
 use crate::clock::SECOND;
+use crate::customers::ORG;
 use crate::stripe::shapes::{Invoice, Line, Metadata, Session, Subscription, TAG};
 
 use super::ours::{self, Ours};
@@ -22,6 +23,8 @@ pub struct Comparison<'a> {
     pub prices: &'a BTreeMap<String, Resolved>,
     /// Our product's tag.
     pub tag: &'a str,
+    /// Orgs by customers that we have not heard of, as their labels say.
+    labelled: HashMap<&'a str, &'a String>,
 }
 
 /// An object of ours that no list named: it has to be asked for.
@@ -67,7 +70,23 @@ impl Doubtful {
 /// Statuses in which a subscription is over.
 const OVER: [&str; 2] = ["canceled", "incomplete_expired"];
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
+    /// Of these two sides.
+    pub fn new(
+        seen: &'a Seen,
+        ours: &'a Ours,
+        prices: &'a BTreeMap<String, Resolved>,
+        tag: &'a str,
+    ) -> Self {
+        let own = seen.customers.iter().filter(|seen| {
+            let label = seen.metadata.get(TAG).map(String::as_str);
+            label == Some(tag) && !ours.customers.contains_key(&seen.id)
+        });
+        let of = own.filter_map(|seen| Some((seen.id.as_str(), seen.metadata.get(ORG)?)));
+        let labelled = of.filter(|(_, org_id)| ours.unsold.contains(*org_id)).collect();
+        Self { seen, ours, prices, tag, labelled }
+    }
+
     /// Every difference that both sides show as they are.
     pub fn steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
@@ -275,8 +294,11 @@ impl Comparison<'_> {
         doubts
     }
 
+    /// Whose customer it is. One that we have not heard of may have paid, and been given money
+    /// back, before it is looked at: all of it is found at once.
     fn org(&self, customer: Option<&str>) -> Option<&String> {
-        self.ours.customers.get(customer?).map(|customer| &customer.org_id)
+        let known = self.ours.customers.get(customer?).map(|customer| &customer.org_id);
+        known.or_else(|| self.labelled.get(customer?).copied())
     }
 
     /// Whether something of a customer that we do not know is ours all the same: by its tag, or by

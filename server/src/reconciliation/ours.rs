@@ -10,6 +10,8 @@ use crate::error::Result;
 pub struct Ours {
     /// By `cus_…`.
     pub customers: HashMap<String, Customer>,
+    /// Orgs that no customer stands for.
+    pub unsold: HashSet<String>,
     /// By `sub_…`.
     pub subscriptions: BTreeMap<String, Subscription>,
     /// By `sub_…`.
@@ -75,6 +77,9 @@ pub struct Grant {
 pub async fn everything(db: &Db, since: Millis) -> Result<Ours> {
     let customers = "select customer_id, org_id, email, deleted_at from customers";
     let customers: Vec<Customer> = db.all(sql(customers)).await?;
+    let unsold = "select id from orgs o where not exists
+             (select 1 from customers c where c.org_id = o.id)";
+    let unsold: Vec<(String,)> = db.all(sql(unsold)).await?;
     let subscriptions = "select subscription_id, org_id, status, ends_at, trial_end
          from subscriptions";
     let subscriptions: Vec<Subscription> = db.all(sql(subscriptions)).await?;
@@ -98,6 +103,7 @@ pub async fn everything(db: &Db, since: Millis) -> Result<Ours> {
          where payment is not null and created_at >= $1 order by id";
     Ok(Ours {
         customers: customers.into_iter().map(|one| (one.customer_id.clone(), one)).collect(),
+        unsold: unsold.into_iter().map(|row| row.0).collect(),
         subscriptions: subscriptions
             .into_iter()
             .map(|one| (one.subscription_id.clone(), one))

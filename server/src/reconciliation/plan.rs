@@ -103,7 +103,7 @@ pub async fn plan_since(engine: &Engine, days: i64) -> Result<Plan> {
     let ours = ours::everything(&engine.db, since).await?;
     let prices = catalog::resolve(&mut &engine.db, &prices_of(&seen)).await?;
     let tag = engine.config.product_tag.as_str();
-    let comparison = Comparison { seen: &seen, ours: &ours, prices: &prices, tag };
+    let comparison = Comparison::new(&seen, &ours, &prices, tag);
     let mut steps = comparison.steps();
     let mut doubts = comparison.doubts();
     let unsure = doubts.len().saturating_sub(DOUBTS_MAX);

@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::clock::{DAY, Millis};
 use crate::db::{Db, sql};
 use crate::error::Result;
-use crate::units::Credits;
+use crate::units::{Credits, MICRO};
+
+use super::Usage;
 
 /// What a workflow has used, by meter.
 pub async fn of_run(db: &Db, org_id: &str, run: &str) -> Result<Vec<RunLine>> {
@@ -55,6 +57,44 @@ pub struct RunLine {
     pub first_at: Millis,
     /// The last.
     pub last_at: Millis,
+}
+
+impl RunLine {
+    /// One use, as a line of its own.
+    pub fn of(used: &Usage) -> Self {
+        let micros = used.quantity;
+        Self {
+            meter: used.meter.clone(),
+            units: micros / MICRO,
+            rest: micros % MICRO,
+            credits: used.credits,
+            overage: used.overage,
+            debt: used.debt,
+            cost: used.cost.unwrap_or(0),
+            count: 1,
+            reversed_credits: Credits::ZERO,
+            reversed_count: 0,
+            first_at: used.at,
+            last_at: used.at,
+        }
+    }
+
+    /// With another line of the same meter.
+    pub fn with(mut self, other: &Self) -> Self {
+        let sum = |one: Credits, two: Credits| [one, two].into_iter().sum();
+        self.units = self.units.saturating_add(other.units);
+        self.rest = self.rest.saturating_add(other.rest);
+        self.credits = sum(self.credits, other.credits);
+        self.overage = sum(self.overage, other.overage);
+        self.debt = sum(self.debt, other.debt);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.count += other.count;
+        self.reversed_credits = sum(self.reversed_credits, other.reversed_credits);
+        self.reversed_count += other.reversed_count;
+        self.first_at = self.first_at.min(other.first_at);
+        self.last_at = self.last_at.max(other.last_at);
+        self
+    }
 }
 
 /// What one meter cost on one day, UTC.

@@ -7,15 +7,23 @@ use serde_json::{Value, json};
 
 use super::support::{Bench, KEY, Listener, id};
 
+/// What a call was answered: its status, whether from memory, and the text.
+type Answered = (u16, bool, String);
+
+/// For an answer that must come, on a busy machine.
+const LONG: Duration = Duration::from_secs(20);
+/// For an answer that is lost.
+const SHORT: Duration = Duration::from_millis(1500);
+
 impl Bench {
-    /// A call with an idempotency key and little patience: its status, or nothing.
-    async fn impatient(&self, path: &str, form: &str, key: &str) -> Option<(u16, bool, String)> {
+    /// Makes a customer with an idempotency key; nothing, once the patience is over.
+    async fn make(&self, form: &str, key: &str, patience: Duration) -> Option<Answered> {
         let request = self
             .http
-            .post(format!("{}{path}", self.url))
+            .post(format!("{}/v1/customers", self.url))
             .bearer_auth(KEY)
             .header("idempotency-key", key)
-            .timeout(Duration::from_millis(1500))
+            .timeout(patience)
             .body(form.to_owned());
         let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
@@ -48,7 +56,7 @@ async fn api_calls_are_refused_as_ordered() {
     }
     assert_eq!(bench.customers().await, 0, "nothing was done");
     bench.control("/_sim/faults", json!({"api": {"kind": "html"}})).await;
-    let answer = bench.impatient("/v1/customers", "", "h").await.expect("an answer");
+    let answer = bench.make("", "h", LONG).await.expect("an answer");
     assert!(answer.0 == 502 && answer.2.contains("<html>"));
     let fault = json!({"api": {"kind": "rate_limit", "path": "/v1/products", "method": "POST"}});
     bench.control("/_sim/faults", fault).await;
@@ -75,11 +83,10 @@ async fn a_lost_answer_is_found_again_under_its_key() {
         let before = bench.customers().await;
         bench.control("/_sim/faults", json!({"api": {"kind": kind}})).await;
         let (key, form) = (format!("k{index}"), format!("email=x{index}@example.com"));
-        let lost = bench.impatient("/v1/customers", &form, &key).await;
+        let lost = bench.make(&form, &key, SHORT).await;
         assert!(lost.is_none(), "{kind}: {lost:?}");
         assert_eq!(bench.customers().await, before + made, "{kind}");
-        let (status, again, _) =
-            bench.impatient("/v1/customers", &form, &key).await.expect("an answer");
+        let (status, again, _) = bench.make(&form, &key, LONG).await.expect("an answer");
         assert_eq!((status, again), (200, replayed), "{kind}");
         assert_eq!(bench.customers().await, before + 1, "{kind}: once, whatever happened");
     }
@@ -89,16 +96,16 @@ async fn a_lost_answer_is_found_again_under_its_key() {
 #[tokio::test]
 async fn a_key_in_use_is_refused_until_its_request_is_over() {
     let bench = Bench::new().await;
-    bench.control("/_sim/faults", json!({"api": {"kind": "slow", "delay_ms": 600}})).await;
+    bench.control("/_sim/faults", json!({"api": {"kind": "slow", "delay_ms": 3000}})).await;
     let form = "email=slow@example.com";
-    let slow = bench.impatient("/v1/customers", form, "k");
+    let slow = bench.make(form, "k", LONG);
     let impatient = async {
         // The first request has struck the fault once nothing is ordered any more.
         loop {
             let ordered = bench.http.get(format!("{}/_sim/faults", bench.url)).send().await;
             let ordered: Value = ordered.expect("an answer").json().await.expect("JSON");
             if ordered["api"] == json!([]) {
-                break bench.impatient("/v1/customers", form, "k").await;
+                break bench.make(form, "k", LONG).await;
             }
         }
     };
@@ -106,7 +113,7 @@ async fn a_key_in_use_is_refused_until_its_request_is_over() {
     assert_eq!(first.expect("an answer").0, 200);
     let (status, _, body) = second.expect("an answer");
     assert!(status == 409 && body.contains("idempotency_key_in_use"), "{body}");
-    let (status, replayed, _) = bench.impatient("/v1/customers", form, "k").await.expect("again");
+    let (status, replayed, _) = bench.make(form, "k", LONG).await.expect("again");
     assert_eq!((status, replayed), (200, true));
     bench.end().await;
 }
@@ -133,7 +140,7 @@ async fn the_same_seed_makes_the_same_trouble() {
 #[tokio::test]
 async fn keys_are_forgotten_after_a_day() {
     let bench = Bench::new().await;
-    let send = async || bench.impatient("/v1/customers", "email=d@example.com", "k").await;
+    let send = async || bench.make("email=d@example.com", "k", LONG).await;
     assert!(!send().await.expect("an answer").1);
     bench.control("/_sim/clock", json!({"advance_seconds": 23 * 3600})).await;
     assert!(send().await.expect("an answer").1);

@@ -13,7 +13,9 @@ pub(super) fn check(
     let (id, at) = (&operation.id, operation.at);
     let mut broken = Vec::new();
     for grant in debited(entries, &["consumed", "held", "debt"], grants) {
-        if !may_be_spent(grant, at) {
+        // A debt is paid as its grant begins, however late that is booked.
+        let then = if operation.kind == "debt_paid" { at.min(grant.effective_at) } else { at };
+        if !may_be_spent(grant, then) {
             broken
                 .push(format!("I8: {id} spends of {}, which is over, not yet or frozen", grant.id));
         }

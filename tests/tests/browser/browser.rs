@@ -11,7 +11,10 @@ use futures::StreamExt as _;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For what a page comes to, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// For the browser itself: to start, and to answer a command.
+const BROWSER_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A browser with one tab.
 pub struct Browser {
@@ -32,6 +35,8 @@ impl Browser {
             .new_headless_mode()
             .window_size(1280, 900)
             .user_data_dir(profile.path())
+            .launch_timeout(BROWSER_PATIENCE)
+            .request_timeout(BROWSER_PATIENCE)
             .args(["disable-gpu", "disable-quic", "no-first-run", "disable-component-update"])
             .args(["disable-background-networking", "disable-sync"])
             .build()

@@ -4,6 +4,7 @@
 use tests::Program as Api;
 
 use crate::browser::Browser;
+use crate::money::until_says;
 use crate::program::Program;
 
 /// Signs up as a newcomer does; ends on the overview.
@@ -66,13 +67,12 @@ async fn be_warned(browser: &Browser, program: &Program) {
         browser.click_at("//input[@name='work' and @value='video']").await;
         browser.fill("prompt", "a toll gate at dawn").await;
         browser.click_at("//main//form[contains(@action, '/api/play')]//button").await;
-        browser.must_say("100 credits").await;
+        browser.must_say("Made offline from your words.").await;
     }
     browser.go(&format!("{}/dashboard", program.url)).await;
     browser.must_say("1,500").await;
     browser.must_say("70%").await;
-    browser.go(&format!("{}/dev/mail", program.url)).await;
-    browser.must_say("70%").await;
+    until_says(browser, &format!("{}/dev/mail", program.url), "70%").await;
 }
 
 async fn top_up(browser: &Browser, program: &Program) {
@@ -111,8 +111,8 @@ async fn cancel(browser: &Browser, program: &Program) {
     browser.must_be_at("/p/session/").await;
     browser.click_at("//a[@id='cancel']").await;
     browser.click_at("//button[@id='confirm']").await;
-    browser.go(&format!("{}/billing", program.url)).await;
-    browser.must_say("Ends").await;
+    browser.must_be_at("done=canceled").await;
+    until_says(browser, &format!("{}/billing", program.url), "Ends").await;
     // The month is over: the paid plan ends, the pack stays.
     program.command(&["clock", "advance", "2764800"]);
     for _ in 0..100 {

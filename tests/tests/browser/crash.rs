@@ -37,7 +37,7 @@ async fn credits_arrive_once_after_a_kill_between_webhook_and_effect() {
     let calm = json!({ "api": { "status": 500, "count": 0 } });
     ada.client().post(&faults).json(&calm).send().await.expect("an answer");
     let mut text = String::new();
-    for _ in 0..300 {
+    for _ in 0..900 {
         text = ada.visit("/dashboard").await.text();
         if text.contains("2,000") {
             break;

@@ -11,7 +11,7 @@ use crate::program::Program;
 const ASKED: u32 = 100;
 
 /// Goes to a page until it says this.
-async fn until_says(browser: &Browser, url: &str, what: &str) {
+pub async fn until_says(browser: &Browser, url: &str, what: &str) {
     for _ in 0..ASKED {
         browser.go(url).await;
         if browser.text().await.contains(what) {
@@ -97,6 +97,5 @@ async fn refund(browser: &Browser, program: &Program) {
     browser.must_say("You hold 0 bought").await;
     browser.go(&format!("{}/dashboard", program.url)).await;
     browser.must_say("$10.00 was refunded").await;
-    browser.go(&format!("{}/dev/mail", program.url)).await;
-    browser.must_say("$10.00 was refunded").await;
+    until_says(browser, &format!("{}/dev/mail", program.url), "$10.00 was refunded").await;
 }

@@ -27,7 +27,7 @@ impl Program {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let database = Database::make(folder.path()).await;
-        let ports = (free_port(), free_port());
+        let ports = free_ports();
         let child = spawn(folder.path(), &database.url, ports);
         let url = format!("http://127.0.0.1:{}", ports.0);
         let stripe = format!("http://127.0.0.1:{}", ports.1);
@@ -130,6 +130,17 @@ fn built() -> &'static (PathBuf, PathBuf) {
         let name = manifest["bin"][0]["name"].as_str().expect("the program's name");
         (root.join("target/debug").join(name), root.join("target/site"))
     })
+}
+
+/// Two different ones: a port that was let go may be drawn again.
+fn free_ports() -> (u16, u16) {
+    let first = free_port();
+    loop {
+        let second = free_port();
+        if second != first {
+            return (first, second);
+        }
+    }
 }
 
 fn free_port() -> u16 {

@@ -19,7 +19,7 @@ use crate::server::Server;
 /// Lives that are lived beside each other.
 const AT_ONCE: usize = 3;
 /// For an act and everything that follows from it, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_in_the_middle_of_a_life_comes_to_the_same_end() {

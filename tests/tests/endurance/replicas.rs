@@ -171,8 +171,8 @@ async fn two_sweepers_book_every_expiry_once_while_both_processes_spend() {
         let mut holds = Vec::new();
         for number in 0..HOLDS {
             let key = format!("hold-{round}-{number}");
-            holds.push(sums::hold(&idle[0], &key, 2, 30).await);
-            sums::hold(&busy[1], &key, 2, 30).await;
+            holds.push(sums::hold(&idle[0], &key, 2, 55).await);
+            sums::hold(&busy[1], &key, 2, 55).await;
         }
         sums::expect(&idle[1], 100 - 2 * HOLDS as i64, 2 * HOLDS as i64).await;
         // A sweep comes once a minute of the clock.

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use server::gate::Operation;
+
 use super::wallet::Wallet;
 use super::words::{Ask, Names, Outcome};
 
@@ -99,7 +101,7 @@ impl Search<'_> {
                 continue;
             }
             let rest: Vec<usize> = left.iter().copied().filter(|other| other != index).collect();
-            for names in namings(wallet, names) {
+            for names in namings(wallet, ask, names) {
                 let mut next = wallet.clone();
                 let expected = next.apply(ask, &names);
                 if expected != *outcome {
@@ -129,9 +131,13 @@ impl Search<'_> {
     }
 }
 
-/// The names, once for each grant that may be what this very request gave back: where several were
+/// The names, once for each grant that may be what this very reversal gave back: where several were
 /// given back in one round, nobody was told which is whose.
-fn namings<'a>(wallet: &Wallet, names: &'a Names) -> Vec<Cow<'a, Names>> {
+fn namings<'a>(wallet: &Wallet, ask: &Ask, names: &'a Names) -> Vec<Cow<'a, Names>> {
+    let reverses = |what: &Operation| matches!(what, Operation::Reverse { .. });
+    if !matches!(ask, Ask::Write(request) if reverses(&request.what)) {
+        return vec![Cow::Borrowed(names)];
+    }
     let known = |id: &String| wallet.grants.iter().any(|grant| grant.id == *id);
     let new: Vec<_> = names.returned.iter().filter(|(id, _)| !known(id)).collect();
     if new.len() < 2 {

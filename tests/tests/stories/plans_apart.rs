@@ -114,6 +114,7 @@ async fn blocks(world: &World, shop: &Shop) -> Vec<(String, String)> {
 /// An org with two plans, Pro and Team, whose periods turned: one of them could not be paid, and
 /// its grace is over. Answers the shop, the unpaid subscription and the paid one.
 async fn one_of_two_unpaid(world: &World, unpaid: &str) -> (Shop, String, String) {
+    world.to_july().await;
     let mut shop = Shop::open(world, "two").await;
     let mut plans = Vec::new();
     for lookup in [PRO, TEAM] {

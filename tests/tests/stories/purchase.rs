@@ -153,6 +153,7 @@ async fn canceling_at_period_end_keeps_access_until_then_and_can_be_undone() {
 async fn a_failed_renewal_is_forgiven_for_its_grace_and_then_refused_until_paid() {
     // B13
     let world = World::new().await;
+    world.to_july().await;
     let ada = world.sign_up("Ada").await;
     let org = world.org_of(&ada).await;
     let price = price_of(&world, "turnpike_pro_month").await;

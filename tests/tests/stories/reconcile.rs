@@ -54,6 +54,25 @@ async fn open_findings(world: &World) -> Vec<Finding> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_customer_nobody_heard_of_paid_and_got_back_is_found_at_once() {
+    // E7, F2
+    let world = world().await;
+    let mut shop = Shop::open(&world, "Eve").await;
+    cut_the_line(&world).await;
+    shop.scene.buy("turnpike_pack_500", "4242424242424242").await;
+    shop.scene.refund(400).await;
+    let customers = "select count(*) from customers";
+    assert_eq!(world.rows::<(i64,)>(sql(customers)).await, [(0,)]);
+    let found = plan(&world).await;
+    let expected = [("money_back_missing", 1), ("paid_without_grant", 1)];
+    assert_eq!(kinds(&found), BTreeMap::from(expected), "{:#?}", found.steps);
+    apply(&world, &found).await;
+    assert_eq!(shop.standing().await.0, "300", "two fifths of the pack were given back");
+    no_difference(&world).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_paid_and_never_heard_of_is_granted_under_its_normal_key() {
     // A15, F2, F5
     let world = world().await;

@@ -8,6 +8,7 @@
 mod peers;
 mod running;
 mod sandbox;
+mod seeds;
 mod template;
 
 use std::path::PathBuf;
@@ -224,6 +225,8 @@ impl Verification<'_> {
         };
         if self.long {
             cargo.env("TURNPIKE_LONG", "1");
+        } else {
+            seeds::give(&self.ws.root, &mut cargo);
         }
         if names == [SANDBOX] {
             cargo.env(sandbox::MEANT, "1");
