@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use server::auth::{Permission, Who};
-use server::credits::{self, Grant, Movement, Page};
+use server::credits::{self, Balance, GrantView, Movement, Page};
 use server::engine::Engine;
 use server::gate;
 use server::units::Credits;
@@ -25,7 +25,7 @@ pub fn credits() -> AnyView {
 
 async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     let balance = gate::standing(&engine, &who.org_id).await?;
-    let expiries = next_of(&engine, &who.org_id).await?;
+    let expiries = next_of(&balance);
     let page = Page { limit: PAGE, starting_after: web::query_text("after") };
     let (movements, more) = credits::statement(&engine.db, &who.org_id, &page).await?;
     let sum = |wanted: fn(&str) -> bool| {
@@ -64,19 +64,23 @@ async fn content(engine: Engine, who: Who) -> Result<AnyView, AppError> {
     .into_any())
 }
 
-async fn next_of(engine: &Engine, org_id: &str) -> Result<Vec<Grant>, AppError> {
-    let now = engine.clock.now();
-    Ok(credits::next_expiries(&engine.db, org_id, EXPIRIES, now).await?)
+/// What can be spent and will lapse, soonest first.
+fn next_of(balance: &Balance) -> Vec<&GrantView> {
+    let lapsing = balance.grants.iter().filter(|grant| grant.expires.is_some());
+    let mut lapsing: Vec<&GrantView> = lapsing.collect();
+    lapsing.sort_by_key(|grant| grant.expires);
+    lapsing.truncate(EXPIRIES);
+    lapsing
 }
 
-fn next_expiries(grants: &[Grant]) -> AnyView {
+fn next_expiries(grants: &[&GrantView]) -> AnyView {
     if grants.is_empty() {
         return ().into_any();
     }
     let rows: Vec<_> = grants
         .iter()
         .map(|grant| {
-            let expires = grant.expires_at.map_or("Never".to_owned(), format::stamp);
+            let expires = grant.expires.map_or("Never".to_owned(), format::stamp);
             view! {
                 <tr>
                     <th scope="row">{format::sentence(&grant.reason)}</th>

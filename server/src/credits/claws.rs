@@ -42,8 +42,6 @@ impl Book {
         // What lapsed did the customer no good: it is taken before anything is owed.
         let lapsed = missing.less(now).min(grant.expired);
         let owed = missing.less(now).less(lapsed).less(grant.held);
-        // What returned since is taken instead of being owed: as if it had been there before.
-        let instead = grant.claw_debt.min(self.wallet.debt).min(grant.remaining.less(now));
         let mut moves = Vec::new();
         if now.is_positive() {
             moves.push(Move::of(index, Account::Available, Account::ClawedBack, now));
@@ -54,18 +52,43 @@ impl Book {
         if owed.is_positive() {
             moves.push(Move::free(Account::Debt, Account::ClawedBack, owed));
         }
-        if instead.is_positive() {
-            moves.push(Move::of(index, Account::Available, Account::ClawedBack, instead));
-            moves.push(Move::free(Account::ClawedBack, Account::Debt, instead));
-        }
         if moves.is_empty() {
             return Ok(());
         }
         let reason = "Its payment was taken back";
         self.post(&Act { kind: Kind::ClawBack, at, actor: &Actor::System, reason }, &moves)?;
         let grant = &mut self.grants[index];
-        grant.claw_debt = grant.claw_debt.plus(owed).unwrap_or(grant.claw_debt).less(instead);
+        grant.claw_debt = grant.claw_debt.plus(owed).unwrap_or(grant.claw_debt);
         grant.changed = true;
+        Ok(())
+    }
+
+    /// Takes what a reversal has just returned to grants whose payment was taken back, instead of
+    /// leaving it owed: as if it had been there before. `returned` says to which grant, to what can
+    /// be spent of it or to what lapsed, and how much. A frozen grant keeps everything.
+    pub(super) fn claw_returned(&mut self, returned: &[Move], at: Millis) -> Result<()> {
+        for step in returned {
+            let Some(index) = step.grant else { continue };
+            let grant = &self.grants[index];
+            let there = match step.to {
+                Account::Available => grant.remaining,
+                Account::Expired => grant.expired,
+                _ => continue,
+            };
+            let instead = grant.claw_debt.min(self.wallet.debt).min(step.amount).min(there);
+            if grant.frozen_at.is_some() || !instead.is_positive() {
+                continue;
+            }
+            let moves = [
+                Move::of(index, step.to, Account::ClawedBack, instead),
+                Move::free(Account::ClawedBack, Account::Debt, instead),
+            ];
+            let reason = "Its payment was taken back";
+            self.post(&Act { kind: Kind::ClawBack, at, actor: &Actor::System, reason }, &moves)?;
+            let grant = &mut self.grants[index];
+            grant.claw_debt = grant.claw_debt.less(instead);
+            grant.changed = true;
+        }
         Ok(())
     }
 

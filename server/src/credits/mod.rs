@@ -42,7 +42,7 @@ pub use repair::repair;
 pub use rows::{Grant, Hold, OPEN, Source, Wallet};
 pub use shares::Share;
 pub use spending::{Charged, Paid, Shortfall, Uncovered};
-pub use statement::{Movement, Page, movements, next_expiries, statement};
+pub use statement::{Movement, Page, movements, statement};
 pub use store::{
     grants as grants_by_id, holds as holds_by_id, is_parked, lock, lock_wallet, lock_wallets, open,
     paid, peek, save, wallets,

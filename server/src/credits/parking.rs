@@ -155,6 +155,7 @@ pub(super) async fn clear(tx: &mut Tx, org_id: &str, now: Millis) -> Result<bool
     let mut books = store::lock(tx, &orgs, now).await?;
     for book in books.values_mut() {
         let at = book.time(now);
+        book.turn_period(at);
         book.pay_from_begun(since, at)?;
     }
     store::save(tx, books.values_mut()).await?;

@@ -140,6 +140,7 @@ impl Book {
             }
         }
         let operation_id = self.post(act, &moves)?;
+        self.claw_returned(&moves, act.at)?;
         if repaid.is_positive() {
             let grant = self.new_grant(Source::Manual, operation_id, repaid, act.at, None);
             self.put_in(grant, &Actor::System, "A use was taken back whose debt was paid")?;

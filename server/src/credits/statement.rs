@@ -7,8 +7,6 @@ use crate::db::{Db, sql};
 use crate::error::{Error, Result};
 use crate::units::Credits;
 
-use super::rows::Grant;
-
 /// Which part of a list: at most `limit` rows after the one with this id.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -101,19 +99,4 @@ fn movement(row: Row) -> Movement {
         at: rfc3339(row.at),
         at_ms: row.at,
     }
-}
-
-/// The grants of an org that can be spent and will lapse next, soonest first; without what is over
-/// and not booked yet. (D17)
-pub async fn next_expiries(db: &Db, org_id: &str, limit: usize, now: Millis) -> Result<Vec<Grant>> {
-    let Some(mut book) = super::peek(db, org_id).await? else {
-        return Ok(Vec::new());
-    };
-    let at = book.time(now);
-    book.settle(at)?;
-    let mut grants = book.grants;
-    grants.retain(|grant| grant.expires_at.is_some() && grant.is_spendable(at));
-    grants.sort_by_key(|grant| grant.expires_at);
-    grants.truncate(limit);
-    Ok(grants)
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 pub struct Ours {
     /// By `cus_…`.
     pub customers: HashMap<String, Customer>,
-    /// Orgs that no customer stands for.
+    /// Orgs that no customer stands for who is not deleted.
     pub unsold: HashSet<String>,
     /// By `sub_…`.
     pub subscriptions: BTreeMap<String, Subscription>,
@@ -78,7 +78,7 @@ pub async fn everything(db: &Db, since: Millis) -> Result<Ours> {
     let customers = "select customer_id, org_id, email, deleted_at from customers";
     let customers: Vec<Customer> = db.all(sql(customers)).await?;
     let unsold = "select id from orgs o where not exists
-             (select 1 from customers c where c.org_id = o.id)";
+             (select 1 from customers c where c.org_id = o.id and c.deleted_at is null)";
     let unsold: Vec<(String,)> = db.all(sql(unsold)).await?;
     let subscriptions = "select subscription_id, org_id, status, ends_at, trial_end
          from subscriptions";

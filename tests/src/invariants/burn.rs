@@ -13,9 +13,9 @@ pub(super) fn check(
     let (id, at) = (&operation.id, operation.at);
     let mut broken = Vec::new();
     for grant in debited(entries, &["consumed", "held", "debt"], grants) {
-        // A debt is paid as its grant begins, however late that is booked.
-        let then = if operation.kind == "debt_paid" { at.min(grant.effective_at) } else { at };
-        if !may_be_spent(grant, then) {
+        // A debt is paid as its grant begins, though it be over by the time that it is booked.
+        let lived = if operation.kind == "debt_paid" { at.min(grant.effective_at) } else { at };
+        if !may_be_spent(grant, at, lived) {
             broken
                 .push(format!("I8: {id} spends of {}, which is over, not yet or frozen", grant.id));
         }
@@ -29,7 +29,7 @@ pub(super) fn check(
     let Some(last) = spent.iter().max_by_key(|grant| order(grant)) else { return broken };
     for grant in grants {
         let left = played.of_grant(&grant.id, "available");
-        if precedes(grant, last) && may_be_spent(grant, at) && left > 0 {
+        if precedes(grant, last) && may_be_spent(grant, at, at) && left > 0 {
             let (first, then) = (&grant.id, &last.id);
             broken.push(format!("I9: {id} spends of {then} while {left} of {first} are left"));
         }
@@ -65,12 +65,12 @@ fn debited<'a>(
     found.collect::<Vec<&Grant>>().into_iter()
 }
 
-/// Whether it could be spent then, as far as its row still tells.
-fn may_be_spent(grant: &Grant, at: i64) -> bool {
+/// Whether it could be spent then, as far as its row still tells, and was not over at `lived`.
+fn may_be_spent(grant: &Grant, at: i64, lived: i64) -> bool {
     // What happened in the very millisecond of an early end, happened before it.
     let end = grant.expires_at.map(|end| end + i64::from(is_shortened(grant)));
     grant.effective_at <= at
-        && end.is_none_or(|end| at < end)
+        && end.is_none_or(|end| lived < end)
         && grant.voided_at.is_none_or(|voided| at <= voided)
         && grant.frozen_at.is_none_or(|frozen| at <= frozen)
 }

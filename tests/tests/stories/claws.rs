@@ -119,3 +119,29 @@ async fn what_a_refund_takes_back_is_taken_once_and_what_was_spent_is_owed() {
     assert_eq!((program.available().await, debt().await), ("0".to_owned(), json!("30")));
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_returned_to_one_pack_is_never_taken_for_another_ones_refund() {
+    // E8, E9
+    let world = World::with_free(0).await;
+    let program = world.program("Returned", 0).await;
+    let org = program.org_id.as_str();
+    pack(&world, org, 500, "pi_1").await;
+    let large = uses(&program, "a", "text", 300).await;
+    uses(&program, "b", "text", 200).await;
+    take_back(&world, org, "pi_1", 50).await;
+    // The second pays what the first owes.
+    pack(&world, org, 500, "pi_2").await;
+    assert_eq!(program.available().await, "250");
+    uses(&program, "c", "text", 200).await;
+    let id = large["id"].as_str().expect("an id");
+    assert_eq!(reverse(&program, id, "r").await.status, 200);
+    assert_eq!(program.available().await, "350");
+    take_back(&world, org, "pi_2", 100).await;
+    let balance = program.get("balance").await.body;
+    assert_eq!((&balance["available"], &balance["debt"]), (&json!("300"), &json!("450")));
+    uses(&program, "d", "text", 10).await;
+    let balance = program.get("balance").await.body;
+    assert_eq!((&balance["available"], &balance["debt"]), (&json!("290"), &json!("450")));
+    world.end().await;
+}
