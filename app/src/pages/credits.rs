@@ -80,7 +80,7 @@ fn next_expiries(grants: &[&GrantView]) -> AnyView {
     let rows: Vec<_> = grants
         .iter()
         .map(|grant| {
-            let expires = grant.expires.map_or("Never".to_owned(), format::stamp);
+            let expires = grant.expires.map(format::stamp);
             view! {
                 <tr>
                     <th scope="row">{format::sentence(&grant.reason)}</th>

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use server::audit::Actor;
-use server::credits::{self, NewGrant, Source};
+use server::credits::{self, NewGrant, Source, Taken};
 use server::units::Credits;
 use tests::World;
 
@@ -13,7 +13,7 @@ fn operator() -> Actor {
 }
 
 /// A pack that this payment bought.
-async fn pack(world: &World, org_id: &str, credits: i64, payment: &str) -> String {
+pub async fn pack(world: &World, org_id: &str, credits: i64, payment: &str) -> String {
     let now = world.engine.clock.now();
     let grant = NewGrant {
         org_id: org_id.to_owned(),
@@ -41,12 +41,14 @@ async fn freeze(world: &World, org_id: &str, payment: &str, frozen: bool) {
     tx.commit().await.expect("committed");
 }
 
-async fn take_back(world: &World, org_id: &str, payment: &str, percent: i64) {
+/// Takes so much of a payment back.
+pub async fn take_back(world: &World, org_id: &str, payment: &str, percent: i64) -> Taken {
     let now = world.engine.clock.now();
     let share = credits::Share::of(percent, 100);
     let mut tx = world.engine.db.begin().await.expect("a transaction");
-    credits::claw_back(&mut tx, org_id, payment, share, now).await.expect("taken back");
+    let taken = credits::claw_back(&mut tx, org_id, payment, share, now).await.expect("taken back");
     tx.commit().await.expect("committed");
+    taken
 }
 
 #[tokio::test(flavor = "multi_thread")]

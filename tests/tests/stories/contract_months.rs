@@ -16,7 +16,7 @@ use crate::calls::{capture, held, uses};
 const HOUR: i64 = 3_600;
 
 /// A contract of 100 credits a month, and 3 minor units for each that goes past them.
-async fn contract(world: &World, program: &Program, more: &str) -> Contract {
+pub async fn contract(world: &World, program: &Program, more: &str) -> Contract {
     let text = format!(
         "name = \"Acme\"\ncurrency = \"usd\"\nincluded_credits = 100\noverage_price = 3\n\
          features = [\"text\"]\n{more}"
@@ -32,10 +32,24 @@ async fn contract(world: &World, program: &Program, more: &str) -> Contract {
 }
 
 /// Goes to an hour before the next month, with the worker, and then past its beginning without.
-async fn before_the_next(world: &World, made: &Contract) -> i64 {
+pub async fn before_the_next(world: &World, made: &Contract) -> i64 {
     let left = made.next_at.expect("a next month") - world.engine.clock.now();
     world.advance(left / SECOND - HOUR).await;
     HOUR + 1
+}
+
+/// Has a pack bought below so many credits.
+pub async fn wants(world: &World, program: &Program, below: i64) {
+    let text = "insert into recharge_settings (org_id, enabled, threshold, price_id, monthly_max,
+             failures, next_at, updated_at, updated_by)
+         select $1, true, $2, min(price_id), 100000, 0, 0, 0, 'tests' from catalog_prices";
+    world.tamper(sql(text).bind(&program.org_id).bind(below * 1_000_000)).await;
+}
+
+/// The orgs that have fewer credits than they want.
+pub async fn low(world: &World) -> Vec<String> {
+    let now = world.engine.clock.now();
+    autorecharge::running_low(&mut &world.engine.db, now, 10).await.expect("read")
 }
 
 /// How many grants of contracts there are, and the sum of what was used past every grant.
@@ -152,14 +166,8 @@ async fn what_was_given_ahead_hides_from_no_check_that_an_org_runs_low() {
     let made = contract(&world, &program, "replaces = true").await;
     uses(&program, "a", "text", 100).await;
     let left = before_the_next(&world, &made).await;
-    let text = "insert into recharge_settings (org_id, enabled, threshold, price_id, monthly_max,
-             failures, next_at, updated_at, updated_by)
-         select $1, true, 50000000, min(price_id), 100000, 0, 0, 0, 'tests' from catalog_prices";
-    world.tamper(sql(text).bind(&program.org_id)).await;
-    let low = async || {
-        let now = world.engine.clock.now();
-        autorecharge::running_low(&mut &world.engine.db, now, 10).await.expect("read")
-    };
+    wants(&world, &program, 50).await;
+    let low = async || low(&world).await;
     assert_eq!(low().await, [program.org_id.as_str()]);
     world.pass(left).await;
     assert_eq!(program.available().await, "100");

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 use server::audit::Actor;
-use server::autorecharge;
 use server::caps;
 use server::clock::{DAY, HOUR, Millis, SECOND};
-use server::contracts::{self, NewContract};
-use server::credits::{self, Allowance, NewGrant, Share, Source};
+use server::credits::{self, Allowance};
 use server::db::sql;
 use server::gate;
 use server::units::Credits;
 use tests::{Answer, Program, Shop, World, WorldOptions};
 
 use crate::calls::{batch, capture, held, held_for, reverse, said, uses};
+use crate::claws::{pack, take_back};
+use crate::contract_months::{before_the_next, contract, low, wants};
 use crate::hold_expiry::CHARGING;
 use crate::refunds::everything_again;
 
@@ -52,20 +52,8 @@ async fn booked(world: &World, program: &Program) -> (String, String) {
 /// A contract of 100 credits a month, an hour before its second month, which is there already. A
 /// little more than an hour later it has begun.
 async fn before_its_next_month(world: &World, program: &Program) {
-    let text = "name = \"Acme\"\ncurrency = \"usd\"\nincluded_credits = 100\noverage_price = 3\n\
-         features = [\"text\"]\n";
-    let new = NewContract {
-        org_id: program.org_id.clone(),
-        agreed: contracts::parse(text).expect("terms"),
-        key: "k".to_owned(),
-        actor: operator(),
-        reason: "they asked".to_owned(),
-    };
-    let made = contracts::create(&world.engine, new).await.expect("made");
-    let left = made.next_at.expect("a next month") - world.engine.clock.now();
-    world.advance((left - HOUR) / SECOND).await;
-    let text = "select count(*) from grants where source_kind = 'contract' and org_id = $1";
-    assert_eq!(world.rows::<(i64,)>(sql(text).bind(&program.org_id)).await, [(2,)]);
+    let made = contract(world, program, "").await;
+    before_the_next(world, &made).await;
 }
 
 const AN_HOUR: i64 = HOUR / SECOND;
@@ -75,26 +63,9 @@ const AN_HOUR: i64 = HOUR / SECOND;
 async fn clawed_under_a_hold(world: &World, program: &Program, seconds: i64) {
     before_its_next_month(world, program).await;
     uses(program, "first", "text", 100).await;
-    let pack = NewGrant {
-        org_id: program.org_id.clone(),
-        source: Source::Pack,
-        source_ref: "pi_1".to_owned(),
-        amount: whole(100),
-        effective_at: None,
-        expires_at: None,
-        payment: Some("pi_1".to_owned()),
-        actor: Actor::Stripe,
-        reason: "a pack".to_owned(),
-    };
-    let mut tx = world.engine.db.begin().await.expect("a transaction");
-    let now = world.engine.clock.now();
-    credits::grant(&mut tx, pack, now).await.expect("granted");
-    tx.commit().await.expect("committed");
+    pack(world, &program.org_id, 100, "pi_1").await;
     held_for(program, "h", 40, seconds).await;
-    let mut tx = world.engine.db.begin().await.expect("a transaction");
-    let (org, now) = (&program.org_id, world.engine.clock.now());
-    let taken = credits::claw_back(&mut tx, org, "pi_1", Share::ALL, now).await.expect("taken");
-    tx.commit().await.expect("committed");
+    let taken = take_back(world, &program.org_id, "pi_1", 100).await;
     assert_eq!((taken.taken, taken.owed), (whole(60), whole(0)), "40 are pending");
     assert_eq!(read(program).await, credits("0", "0"));
 }
@@ -329,14 +300,8 @@ async fn what_a_month_will_pay_of_a_debt_hides_from_no_check_that_an_org_runs_lo
     let hold = held(&program, "h", "text", 100).await;
     let asked = json!({ "quantity": 130, "over": "debt" });
     assert_eq!(capture(&program, &hold, "c", &asked).await.status, 200);
-    let text = "insert into recharge_settings (org_id, enabled, threshold, price_id, monthly_max,
-             failures, next_at, updated_at, updated_by)
-         select $1, true, 80000000, min(price_id), 100000, 0, 0, 0, 'tests' from catalog_prices";
-    world.tamper(sql(text).bind(&program.org_id)).await;
-    let low = async || {
-        let now = world.engine.clock.now();
-        autorecharge::running_low(&mut &world.engine.db, now, 10).await.expect("read")
-    };
+    wants(&world, &program, 80).await;
+    let low = async || low(&world).await;
     world.pass(AN_HOUR + 1).await;
     assert_eq!(low().await, [program.org_id.as_str()], "it has 70 of the 80 that it wants");
     let text = "select debt from wallets where org_id = $1";
